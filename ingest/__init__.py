@@ -1,0 +1,1 @@
+"""Bytes in, one object, one record, one hint. Never decodes."""

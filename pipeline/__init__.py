@@ -1,0 +1,1 @@
+"""What the pipeline is: its words, its rules, the order of work."""
