@@ -1,1 +1,1 @@
-"""What the pipeline is: its words, its rules, the order of work."""
+"""What the pipeline is: its words, its rules and the order of work."""

@@ -1,0 +1,35 @@
+"""Every S3 key and every id. A key is the idempotency: deterministic and written once."""
+
+import re
+import secrets
+import time
+
+PROJECT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MEDIA_ID = re.compile(r"media_[0-9a-f]{32}")
+
+
+def new_media_id() -> str:
+    """`media_` + a UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then random, so that ids sort by time."""
+    millis = time.time_ns() // 1_000_000
+    value = millis << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
+    return f"media_{value:032x}"
+
+
+def original(project_id: str, media_id: str, file_name: str) -> str:
+    """Where an uploaded file goes."""
+    return f"{originals(project_id, media_id)}{file_name}"
+
+
+def originals(project_id: str, media_id: str) -> str:
+    """The prefix that holds one media's original and nothing else."""
+    return f"projects/{project_id}/media/{media_id}/"
+
+
+def renditions(project_id: str, media_id: str) -> str:
+    """The prefix that holds all renditions of one media and nothing else."""
+    return f"renditions/{project_id}/{media_id}/"
+
+
+def rendition(project_id: str, media_id: str, suffix: str) -> str:
+    """Where one file of a rendition goes; `suffix` carries the recipe."""
+    return f"{renditions(project_id, media_id)}{suffix}"

@@ -1,0 +1,142 @@
+"""What the pipeline needs of the world. Each port has one contract suite that every adapter passes.
+
+All methods block; all raise `UnavailableError` when the dependency is away, overloaded or does not answer in time.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.changes import Change, Key, Row, Update
+from pipeline.tasks import Hint
+
+
+class Records(Protocol):
+    """Media and tasks, in one transaction. Rows are JSON-like: str, int, float, bool, list, dict; no None."""
+
+    def now(self) -> int:
+        """Milliseconds since the epoch by the store's clock."""
+
+    def get(self, key: Key) -> Row | None:
+        """The row, read consistently."""
+
+    def update(self, change: Update) -> Row:
+        """Run one change and return the new row; raises `RefusedError` when its condition does not hold."""
+
+    def write(self, changes: Sequence[Change]) -> None:
+        """Run all changes (at most 100, no row twice) or none; raises `RefusedError` naming the ones that did not hold.
+
+        After `UnavailableError` it is unknown whether they were run.
+        """
+
+    def tasks(self, media_id: str) -> list[Row]:
+        """Every task row of one media, by range key, read consistently."""
+
+    def overdue(self, shard: int, before: int, limit: int) -> list[Row]:
+        """Rows of the wake index with `wakeAt` <= before, earliest first; may lag behind the base rows."""
+
+    def project(self, project_id: str, after: int, limit: int) -> list[Row]:
+        """Media rows of a project with `position` > after, in order; may lag behind the base rows."""
+
+    def ping(self) -> None:
+        """Return if the store can be used now."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An object that is there: `size` in bytes, `facts` its metadata."""
+
+    size: int
+    etag: str
+    mime_type: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    generation: str = ""
+
+
+@dataclass(frozen=True)
+class Label:
+    """What an object carries beside its bytes."""
+
+    mime_type: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    cache_control: str | None = None
+    disposition: str | None = None
+
+
+class ObjectStore(Protocol):
+    """S3. Keys are given whole; `etag` values are as S3 quotes them."""
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name."""
+
+    def head(self, key: str) -> Found | None:
+        """What is stored there, or None."""
+
+    def read(self, key: str, size: int, etag: str) -> bytes:
+        """The first `size` bytes; raises `NotFoundError`, `ChangedError`."""
+
+    def fetch(self, key: str, path: Path, etag: str) -> None:
+        """Write the object to a new file; raises `NotFoundError`, `ChangedError` when it is no longer that one."""
+
+    def store(self, key: str, path: Path, label: Label, allowed: Callable[[], None]) -> Found:
+        """Write once (`If-None-Match: *`); raises `AlreadyStoredError`.
+
+        `allowed` is called before every HTTP attempt and raises to stop it: a holder whose lease ended must not write.
+        """
+
+    def put(self, key: str, body: bytes | bytearray | memoryview, label: Label) -> str:
+        """Write once in one request and return the ETag; raises `AlreadyStoredError`."""
+
+    def begin(self, key: str, label: Label) -> str:
+        """Open a multipart upload and return its id."""
+
+    def put_part(self, key: str, upload_id: str, number: int, body: bytes | bytearray | memoryview) -> "Part":
+        """Store one part (numbers from 1; every part but the last at least 5 MiB)."""
+
+    def complete(self, key: str, upload_id: str, parts: Iterable["Part"]) -> str:
+        """Make the object of its parts, once, and return the ETag; raises `AlreadyStoredError`."""
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Forget a multipart upload and its parts; no error when it is gone."""
+
+    def purge(self, prefix: str) -> int:
+        """Abort every multipart upload and delete every object under the prefix; returns how many there were."""
+
+    def ping(self) -> None:
+        """Return if the bucket can be used now."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One stored part of a multipart upload, and the base64 CRC that S3 confirmed."""
+
+    number: int
+    etag: str
+    crc: str | None = None
+
+
+class Queue(Protocol):
+    """Hints and progress. Nothing here is ever needed for correctness."""
+
+    def send(self, hints: Iterable[Hint]) -> None:
+        """Best effort: logs and returns when Redis is away, within about two seconds."""
+
+    def intact(self) -> bool:
+        """Whether the sentinel key is there, that is: no hints were wiped since `mark`."""
+
+    def mark(self) -> None:
+        """Set the sentinel key."""
+
+    def report(self, media_id: str, key: str, fraction: float) -> None:
+        """Best effort: how much of a task is done, 0 to 1; forgotten after a while."""
+
+    def progress(self, media_id: str) -> dict[str, float]:
+        """Reported fractions by task key; empty when Redis is away."""
+
+    def announce(self, event: Mapping[str, str]) -> None:
+        """Publish a settled media to whoever listens; raises `UnavailableError`."""
+
+    def ping(self) -> None:
+        """Return if Redis can be used now."""

@@ -1,0 +1,245 @@
+"""The task transitions: one function a row of the protocol's table, each returning the conditional write that it is.
+
+Every write by a holder carries `status = RUNNING AND epoch = mine`; epoch alone would be no fence, since a settled row
+keeps its epoch. Times are milliseconds since the epoch by the store's clock. docs/protocol.md has the rules' reasons.
+"""
+
+from dataclasses import dataclass
+
+from pipeline.changes import Absent, Check, Compare, Condition, Either, Every, Key, Put, Update, holds
+from pipeline.media import Media
+from pipeline.rows import media_row
+from pipeline.tasks import Task, TaskStatus, shard_of
+
+SECOND = 1000
+WEEK = 7 * 24 * 3600
+LATEST_NUDGE = 600 * SECOND
+
+_OFF_INDEX = ("wakeAt", "wakeShard", "leaseUntil")
+
+
+@dataclass(frozen=True)
+class Lease:
+    """How long a claim holds, how often it is renewed and how long one PUT may last; milliseconds."""
+
+    length: int = 30 * SECOND
+    renewal: int = 10 * SECOND
+    put_timeout: int = 60 * SECOND
+
+
+def task_key(media_id: str, key: str) -> Key:
+    """The row of a task."""
+    return Key("tasks", media_id, key)
+
+
+def media_key(media_id: str) -> Key:
+    """The row of a media."""
+    return Key("media", media_id)
+
+
+def insert(media: Media, key: str, queue: str, now: int) -> Put:
+    """A task that became owed; refused when the row is there already."""
+    row = _fresh(media.round, queue, now) | {"epoch": 0, "wakeShard": shard_of(media.id)}
+    return Put(task_key(media.id, key), row, Absent("task"))
+
+
+def insert_held(media: Media, key: str, queue: str, now: int, lease: Lease) -> Put:
+    """A task that is born claimed: the upload, held by the ingest process that is receiving it."""
+    fresh = insert(media, key, queue, now)
+    return Put(fresh.key, fresh.row | _running(now, lease) | {"epoch": 1, "attempts": 1}, fresh.condition)
+
+
+def arm(media: Media, key: str, queue: str, now: int) -> Update:
+    """Owe a control task anew, whatever its row says; a holder of the old epoch is fenced off."""
+    row = _fresh(media.round, queue, now) | {"wakeShard": shard_of(media.id)}
+    return Update(task_key(media.id, key), set=row, add={"epoch": 1}, remove=("leaseUntil", "expiresAt"))
+
+
+def claim(media_id: str, key: str, now: int, lease: Lease, attempts: int | None) -> Update:
+    """Take the right to work; `attempts` None means without bound (control tasks)."""
+    due = _due(now)
+    condition = due if attempts is None else Every((due, Compare("attempts", "<", attempts)))
+    return Update(
+        task_key(media_id, key),
+        condition,
+        set=_running(now, lease) | {"nudges": 0},
+        add={"epoch": 1, "attempts": 1},
+        remove=("expiresAt",),
+    )
+
+
+def renew(task: Task, now: int, lease: Lease) -> Update:
+    """Hold it for another lease."""
+    return Update(task_key(task.media_id, task.key), _held(task), set=_running(now, lease))
+
+
+def done(task: Task, now: int) -> Update:
+    """The holder's work counts."""
+    kept_until = now // SECOND + WEEK
+    return _end(task, TaskStatus.DONE, {"expiresAt": kept_until})
+
+
+def park(task: Task, media: Media) -> tuple[Update, Check]:
+    """Set the task aside because the record, in exactly this version, does not want it."""
+    return _end(task, TaskStatus.PARKED, {}), Check(media_key(media.id), unchanged(media))
+
+
+def put_off(task: Task, now: int, delay: int, error: str) -> Update:
+    """Try again later: the attempt counted. The wake-up lies behind the retry, to act only on a lost message."""
+    wait = {"status": TaskStatus.PENDING.value, "retryAt": now + delay, "wakeAt": now + delay + 3 * SECOND}
+    return Update(
+        task_key(task.media_id, task.key), _held(task), set=wait | {"lastError": error}, remove=("leaseUntil",)
+    )
+
+
+def release(task: Task, now: int, delay: int = 0, error: str | None = None) -> Update:
+    """Give the task and its attempt back: a deploy (no delay), or a dependency that is away."""
+    wait = {
+        "status": TaskStatus.PENDING.value,
+        "retryAt": now + delay if delay else 0,
+        "wakeAt": now + delay + 3 * SECOND,
+    }
+    why = {} if error is None else {"lastError": error}
+    key = task_key(task.media_id, task.key)
+    return Update(key, _held(task), set=wait | why, add={"attempts": -1}, remove=("leaseUntil",))
+
+
+def dead(task: Task, reason: str, error: str) -> Update:
+    """Out of attempts, or not worth another: a dead letter, kept until redriven."""
+    return _end(task, TaskStatus.DEAD, {"reason": reason, "lastError": error})
+
+
+def bury(seen: Task, now: int, attempts: int, reason: str) -> Update:
+    """Any worker may do this to a row that crashes have emptied of attempts and that nobody holds."""
+    condition = Every((Compare("epoch", "=", seen.epoch), _spent(attempts), _due(now)))
+    end = {"status": TaskStatus.DEAD.value, "reason": reason}
+    return Update(task_key(seen.media_id, seen.key), condition, set=end, add={"epoch": 1}, remove=_OFF_INDEX)
+
+
+def exhausted(seen: Task, attempts: int, now: int) -> bool:
+    """Whether `bury` would be accepted of the row as it was seen."""
+    times = {"attempts": seen.attempts, "retryAt": seen.retry_at, "leaseUntil": seen.lease_until or 0}
+    return holds(Every((_spent(attempts), _due(now))), {"status": seen.status.value, **times})
+
+
+def bump(seen: Task, now: int) -> Update:
+    """The sweeper's turn: push the wake-up further out each time, so that one row cannot be hinted in a storm."""
+    if seen.wake_at is None:
+        message = f"{seen.key} of {seen.media_id} is not on the wake index"
+        raise ValueError(message)
+    wait = min(30 * SECOND * 2**seen.nudges, LATEST_NUDGE)
+    condition = Compare("wakeAt", "=", seen.wake_at)
+    return Update(task_key(seen.media_id, seen.key), condition, set={"wakeAt": now + wait}, add={"nudges": 1})
+
+
+def owe_again(seen: Task, media: Media, now: int) -> Update:
+    """Owe again, in this round, a plan task that an earlier round ended; the wake index is told."""
+    condition = Every(
+        (_is("status", seen.status), Compare("epoch", "=", seen.epoch), Compare("round", "<", media.round))
+    )
+    row = _fresh(media.round, seen.queue, now) | {"wakeShard": shard_of(media.id)}
+    return Update(
+        task_key(seen.media_id, seen.key), condition, set=row, add={"epoch": 1}, remove=("expiresAt", "reason")
+    )
+
+
+def count_in(seen: Task, media: Media) -> Update:
+    """Count a live task of an earlier round into this one; its lease stays."""
+    condition = Every(
+        (_is("status", seen.status), Compare("epoch", "=", seen.epoch), Compare("round", "<", media.round))
+    )
+    return Update(task_key(seen.media_id, seen.key), condition, set={"attempts": 0, "round": media.round})
+
+
+def postpone(task: Task, until: int) -> Update:
+    """A purge that ran before its time: keep it owed until nobody can write under the prefix any more."""
+    wait = _waiting(until, until)
+    return Update(task_key(task.media_id, task.key), _held(task), set=wait, remove=("leaseUntil",))
+
+
+def create(media: Media) -> Put:
+    """The record's first write."""
+    return Put(media_key(media.id), media_row(media), Absent("id"))
+
+
+def replace(before: Media, after: Media) -> Put:
+    """Every later write to the record: only on top of the version that was read."""
+    return Put(media_key(before.id), media_row(after), unchanged(before))
+
+
+def unchanged(media: Media) -> Condition:
+    """The record is still the one that was read."""
+    return Compare("version", "=", media.version)
+
+
+def adopted(bucket: str, key: str, generation: str, media_id: str, now: int) -> Put:
+    """Claims one object for one media, once; `generation` is its version id or ETag."""
+    row = {"adoptedBy": media_id, "adoptedAt": now}
+    return Put(object_key(bucket, key, generation), row, Absent("task"))
+
+
+def object_key(bucket: str, key: str, generation: str) -> Key:
+    """The row that says which media an object became."""
+    return Key("tasks", f"object#{bucket}/{key}@{generation}", "media")
+
+
+def next_position(project_id: str) -> Update:
+    """Counts up the project's positions; the returned row's `next` is one more than the number drawn."""
+    return Update(Key("tasks", f"project#{project_id}", "position"), add={"next": 1})
+
+
+def totals_key(project_id: str) -> Key:
+    """The row of a project's totals."""
+    return Key("tasks", f"project#{project_id}", "totals")
+
+
+def _is(name: str, value: str) -> Compare:
+    return Compare(name, "=", str(value))
+
+
+def _due(now: int) -> Condition:
+    """Nobody holds it and it need not wait: pending and due, or running on a lease that ended."""
+    pending = Every((_is("status", TaskStatus.PENDING), Compare("retryAt", "<=", now)))
+    lapsed = Every((_is("status", TaskStatus.RUNNING), Compare("leaseUntil", "<", now)))
+    return Either((pending, lapsed))
+
+
+def _spent(attempts: int) -> Condition:
+    return Compare("attempts", ">=", attempts)
+
+
+def _held(task: Task) -> Condition:
+    return Every((_is("status", TaskStatus.RUNNING), Compare("epoch", "=", task.epoch)))
+
+
+def _running(now: int, lease: Lease) -> dict[str, int | str]:
+    until = now + lease.length
+    return {"status": TaskStatus.RUNNING.value, "leaseUntil": until, "wakeAt": until + 2 * SECOND}
+
+
+def _of_old_round(seen: Task, media: Media) -> Condition:
+    """As it was seen, and not yet counted into the media's round."""
+    same = (_is("status", seen.status), Compare("epoch", "=", seen.epoch))
+    return Every((*same, Compare("round", "<", media.round)))
+
+
+def _waiting(retry_at: int, wake_from: int) -> dict[str, int | str]:
+    return {"status": TaskStatus.PENDING.value, "retryAt": retry_at, "wakeAt": wake_from + 3 * SECOND}
+
+
+def _fresh(round_: int, queue: str, now: int) -> dict[str, int | str]:
+    return {
+        "status": TaskStatus.PENDING.value,
+        "attempts": 0,
+        "round": round_,
+        "retryAt": 0,
+        "nudges": 0,
+        "queue": queue,
+        "owedAt": now,
+        "wakeAt": now + 5 * SECOND,
+    }
+
+
+def _end(task: Task, status: TaskStatus, facts: dict[str, int | str]) -> Update:
+    key = task_key(task.media_id, task.key)
+    return Update(key, _held(task), set={"status": status.value} | facts, remove=_OFF_INDEX)

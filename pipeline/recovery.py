@@ -1,0 +1,57 @@
+"""Two rules that put things right: rows that crashes emptied of attempts are buried, rows of an old round owed anew."""
+
+from pipeline import protocol
+from pipeline.changes import RefusedError
+from pipeline.events import Died
+from pipeline.ledger import Ledger
+from pipeline.lifecycle import Step, advance, owed
+from pipeline.media import Media
+from pipeline.tasks import Task, TaskStatus
+
+
+def bury(ledger: Ledger, media_id: str, key: str) -> bool:
+    """Write the end of a task whose every attempt was cut short; whoever is hinted does it, since its holders are gone.
+
+    Returns whether this call wrote it.
+    """
+    attempts = ledger.attempts_of(key)
+    seen, media, now = ledger.task(media_id, key), ledger.read(media_id), ledger.records.now()
+    if attempts is None or seen is None or media is None or not protocol.exhausted(seen, attempts, now):
+        return False
+    crashed = seen.status is TaskStatus.RUNNING
+    reason = "crashed" if crashed else "exhausted"
+    error = f"Processing {'stopped' if crashed else 'failed'} too often."
+    step = advance(media, Died(key, reason, error), now, ledger.site) or Step(media)
+    try:
+        ledger.records.write([protocol.bury(seen, now, attempts, reason), *ledger.changes(media, step, now)])
+    except RefusedError:
+        return False  # somebody moved first; what is still owed is hinted again
+    ledger.hint(step.media, step.insert)
+    return True
+
+
+def spread(ledger: Ledger, task: Task, media: Media) -> None:
+    """Owe every task of `owed(media)` that is not owed in this round yet, each by its own conditional write."""
+    for key in owed(media):
+        while not _owe(ledger, media, key):
+            """The row moved between our look and our write: look again."""
+    ledger.close(task)
+    ledger.hint(media, owed(media))
+
+
+def _owe(ledger: Ledger, media: Media, key: str) -> bool:
+    now = ledger.records.now()
+    seen = ledger.task(media.id, key)
+    if seen is None:
+        change = protocol.insert(media, key, ledger.queue_of(media, key), now)
+    elif seen.round >= media.round or seen.status is TaskStatus.DONE:
+        return True
+    elif seen.status in {TaskStatus.DEAD, TaskStatus.PARKED}:
+        change = protocol.owe_again(seen, media, now)
+    else:
+        change = protocol.count_in(seen, media)
+    try:
+        ledger.records.write([change])
+    except RefusedError:
+        return False
+    return True

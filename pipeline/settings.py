@@ -1,0 +1,118 @@
+"""The environment as `Settings`: read once by a composition root, all mistakes told at once."""
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+
+class SettingsError(Exception):
+    """The environment cannot be used; the text lists every mistake."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What differs between installations; endpoints and credentials of AWS are boto3's own `AWS_*` variables."""
+
+    s3_bucket: str
+    redis_url: str
+    records: str
+    media_table: str
+    tasks_table: str
+    sqlite_path: Path
+    public_base_url: str
+    production: bool
+    pipeline: Path
+    ffmpeg: str | None
+    scratch: Path
+    host: str
+    port: int
+    allow_anonymous: bool
+    allowed_hosts: tuple[str, ...]
+    allowed_origins: tuple[str, ...]
+    json_logs: bool
+
+    def url(self, key: str) -> str:
+        """The public URL of a key, percent-encoded."""
+        return f"{self.public_base_url}/{quote(key)}"
+
+
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings of the environment; raises `SettingsError` listing all that is missing or wrong."""
+    reader = _Reader(environ)
+    records = reader.one_of("RECORDS", ("dynamodb", "sqlite"), "dynamodb")
+    settings = {
+        "s3_bucket": reader.text("S3_BUCKET"),
+        "redis_url": reader.url("REDIS_URL", ("redis", "rediss", "unix")),
+        "records": records,
+        "media_table": reader.text("MEDIA_TABLE", None if records == "dynamodb" else "media"),
+        "tasks_table": reader.text("TASKS_TABLE", None if records == "dynamodb" else "tasks"),
+        "sqlite_path": Path(reader.text("SQLITE_PATH", None if records == "sqlite" else ":memory:")),
+        "public_base_url": reader.url("PUBLIC_BASE_URL", ("http", "https"), _bucket_url(environ)).rstrip("/"),
+        "production": reader.one_of("ENVIRONMENT", ("development", "production"), "development") == "production",
+        "pipeline": Path(reader.text("PIPELINE", "pipeline.toml")),
+        "ffmpeg": environ.get("FFMPEG") or None,
+        "scratch": Path(reader.text("SCRATCH_DIR", tempfile.gettempdir())),
+        "host": reader.text("HOST", "127.0.0.1"),
+        "port": reader.number("PORT", 8000, 0, 65535),
+        "allow_anonymous": reader.one_of("ALLOW_ANONYMOUS", ("0", "1"), "0") == "1",
+        "allowed_hosts": reader.words("ALLOWED_HOSTS"),
+        "allowed_origins": reader.words("ALLOWED_ORIGINS"),
+        "json_logs": reader.one_of("LOG_FORMAT", ("console", "json"), "console") == "json",
+    }
+    if reader.mistakes:
+        raise SettingsError("Set the environment right:\n" + "\n".join(f"  - {mistake}" for mistake in reader.mistakes))
+    return Settings(**settings)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    environ: Mapping[str, str]
+    mistakes: list[str]
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        object.__setattr__(self, "environ", environ)
+        object.__setattr__(self, "mistakes", [])
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self.environ.get(name) or default
+        if value is None:
+            self.mistakes.append(f"{name} is not set")
+        return value or ""
+
+    def one_of(self, name: str, values: tuple[str, ...], default: str) -> str:
+        return self._checked(name, default, lambda value: value in values, f"one of {', '.join(values)}")
+
+    def url(self, name: str, schemes: tuple[str, ...], default: str | None = None) -> str:
+        return self._checked(
+            name, default, lambda value: urlsplit(value).scheme in schemes, f"a URL starting with {schemes[0]}://"
+        )
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        text = self._checked(
+            name,
+            str(default),
+            lambda value: value.isdecimal() and low <= int(value) <= high,
+            f"a number from {low} to {high}",
+        )
+        return int(text) if text.isdecimal() else default
+
+    def words(self, name: str) -> tuple[str, ...]:
+        return tuple(word for part in self.environ.get(name, "").split(",") if (word := part.strip()))
+
+    def _checked(self, name: str, default: str | None, good: Callable[[str], Any], wanted: str) -> str:
+        value = self.text(name, default)
+        if value and not good(value):
+            self.mistakes.append(f"{name} is {value!r}: give {wanted}")
+        return value
+
+
+def _bucket_url(environ: Mapping[str, str]) -> str:
+    """Where the bucket's objects are without a CDN: the endpoint's path style, else Amazon's host style."""
+    bucket = environ.get("S3_BUCKET", "")
+    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    return f"{endpoint.rstrip('/')}/{bucket}" if endpoint else f"https://{bucket}.s3.{region}.amazonaws.com"
