@@ -1,0 +1,191 @@
+"""Keeps child processes alive, names the dead, and leaves nobody behind."""
+
+import contextlib
+import glob
+import os
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, Self
+
+from ops import processes, warden
+from ops.child import Child
+from ops.leftovers import MARK
+from ops.logfiles import last_lines, shorten
+
+TICK = 0.1
+"""Seconds between two looks at the children."""
+
+DEATHS = 5
+WINDOW = 60.0
+"""So many deaths of one child within so many seconds end the whole: something is wrong that a restart does not mend."""
+
+FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
+"""Back-off before a restart: doubles with each death in the window. Five deaths fit into it."""
+
+
+class Display(Protocol):
+    """Where a person sees what the supervisor does."""
+
+    def starting(self, name: str) -> None:
+        """A child was started."""
+
+    def ready(self, name: str, address: str) -> None:
+        """A child answered that it is ready."""
+
+    def died(self, name: str, how: str, tail: str) -> None:
+        """A child ended without being asked to; `tail` is the end of its log."""
+
+
+class StopRequestedError(Exception):
+    """Somebody asked for the end while children were being started."""
+
+
+class GaveUpError(Exception):
+    """A child cannot be brought up or kept up; the text names it and ends with the tail of its log."""
+
+
+@dataclass
+class _Watched:
+    child: Child
+    log: Path
+    process: processes.Process
+    ready: bool = False
+    deaths: deque[float] = field(default_factory=deque)
+    restart_at: float | None = None
+
+
+class Supervisor:
+    """Owns the children of one run folder. Used from one thread; `stop` may be set from anywhere.
+
+    A context manager: leaving it ends every child, the last started group first.
+    """
+
+    def __init__(self, run_dir: Path, display: Display, stop: threading.Event) -> None:
+        self._logs = run_dir / "logs"
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._mark = {MARK: str(run_dir.resolve())}
+        self._display = display
+        self._stop = stop
+        self._waves: list[list[_Watched]] = []
+        self._warden: processes.Process | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def start(self, *children: Child, within: float = 60.0) -> None:
+        """Start children side by side and return when all are ready.
+
+        Raises:
+            StopRequestedError: `stop` was set meanwhile.
+            GaveUpError: one died too often, or is not ready after `within` seconds.
+        """
+        wave: list[_Watched] = []
+        self._waves.append(wave)
+        for child in children:
+            log = self._logs / f"{child.name}.log"
+            shorten(log)
+            self._display.starting(child.name)
+            wave.append(_Watched(child, log, self._spawn(child, log)))
+        deadline = time.monotonic() + within
+        while not all(watched.ready for watched in wave):
+            if self._stop.is_set():
+                raise StopRequestedError
+            late = next((watched for watched in wave if not watched.ready), None)
+            if late and time.monotonic() > deadline:
+                raise GaveUpError(
+                    f"{late.child.name} is not ready after {within:.0f} s\n{last_lines(late.log)}".rstrip()
+                )
+            self._look()
+            self._stop.wait(TICK)
+
+    def watch(self) -> None:
+        """Restart whoever dies until `stop` is set.
+
+        Raises:
+            GaveUpError: one died too often.
+        """
+        while not self._stop.wait(TICK):
+            self._look()
+
+    def end(self, grace: float = 6.0, server_grace: float = 3.0) -> None:
+        """End all children within 10 s, last wave first: workers put their work down while the servers still run."""
+        while self._waves:
+            wave = self._waves.pop()
+            processes.end([watched.process for watched in wave], server_grace if not self._waves else grace)
+            for watched in wave:
+                self._forget(watched)
+        if self._warden and self._warden.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                self._warden.stdin.close()
+            self._warden.wait(warden.GRACE)
+            self._warden = None
+
+    def pids(self) -> dict[str, int]:
+        """Return the process id of each child that runs."""
+        return {
+            watched.child.name: watched.process.pid
+            for wave in self._waves
+            for watched in wave
+            if watched.restart_at is None
+        }
+
+    def _look(self) -> None:
+        """Look at each child once: note a death, restart who is due, ask who is not ready yet."""
+        if self._warden and self._warden.poll() is not None:
+            self._warden = None
+            for pid in self.pids().values():
+                self._tell_warden("+", pid)
+        for watched in (each for wave in self._waves for each in wave):
+            if watched.restart_at is not None:
+                if time.monotonic() >= watched.restart_at:
+                    watched.restart_at = None
+                    self._display.starting(watched.child.name)
+                    watched.process = self._spawn(watched.child, watched.log)
+            elif watched.process.poll() is not None:
+                self._mourn(watched)
+            elif not watched.ready and watched.child.ready():
+                watched.ready = True
+                self._display.ready(watched.child.name, watched.child.address)
+
+    def _mourn(self, watched: _Watched) -> None:
+        now = time.monotonic()
+        watched.ready = False
+        how, tail = _how(watched.process.returncode), last_lines(watched.log)
+        self._display.died(watched.child.name, how, tail)
+        processes.end([watched.process], 0)  # what the dead one left of its group
+        self._forget(watched)
+        watched.deaths.append(now)
+        while watched.deaths[0] < now - WINDOW:
+            watched.deaths.popleft()
+        if len(watched.deaths) >= DEATHS:
+            raise GaveUpError(f"{watched.child.name} died {DEATHS} times within a minute")
+        watched.restart_at = now + min(FIRST_WAIT * 2 ** (len(watched.deaths) - 1), LONGEST_WAIT)
+
+    def _spawn(self, child: Child, log: Path) -> processes.Process:
+        process = processes.start(child.argv, env={**child.env, **self._mark}, cwd=child.cwd, log=log)
+        self._tell_warden("+", process.pid)
+        return process
+
+    def _forget(self, watched: _Watched) -> None:
+        self._tell_warden("-", watched.process.pid)
+        for pattern in watched.child.litter:
+            for path in glob.glob(pattern):  # noqa: PTH207 - patterns are absolute
+                Path(path).unlink(missing_ok=True)
+
+    def _tell_warden(self, sign: str, group: int) -> None:
+        if self._warden is None:
+            self._warden = processes.start_with_pipe([sys.executable, "-I", "-S", str(Path(warden.__file__))])
+        if self._warden.stdin:
+            with contextlib.suppress(BrokenPipeError):  # it was killed: the next look starts another
+                os.write(self._warden.stdin.fileno(), f"{sign}{group}\n".encode())
+
+
+def _how(code: int) -> str:
+    return f"was killed by signal {-code}" if code < 0 else f"exited with {code}"
