@@ -1,0 +1,96 @@
+"""What inspection found in a file: facts about the picture or the film, none about who made it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from typing import Any, Literal, Self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """One file as its decoder sees it.
+
+    Sizes are pixels, times seconds. Colour is named as ffmpeg names it (`bt709`, `smpte2084`, `arib-std-b67`, ...),
+    after the code points of ITU-T H.273; a name is None where the file says nothing.
+    """
+
+    kind: Literal["image", "video"]
+    format: str
+    """The kind of file: `jpeg`, `png`, `heif`, `mp4`, `mov`, `webm`, `mpegts`, ..."""
+    mime_type: str
+    codec: str
+    """How the pixels are coded: `h264`, `vp9`, ...; of an image the same as its format."""
+    bytes: int
+    width: int
+    """As displayed: after orientation and sample aspect."""
+    height: int
+    coded_width: int
+    """As stored in the file."""
+    coded_height: int
+    orientation: int
+    """Image: what is still to be done to the decoded pixels, as EXIF tag 274 says it (1 to 8, 1 = nothing).
+
+    Video: degrees clockwise (0, 90, 180, 270) that a player turns each frame.
+    """
+    frames: int = 1
+    """Frames of an animated image; of a video as far as the container knows them, else 0."""
+    has_alpha: bool = False
+
+    # Video only.
+    container: str | None = None
+    """The demuxer, as ffmpeg names it: `mov,mp4,m4a,3gp,3g2,mj2`, `matroska,webm`, `mpegts`, ..."""
+    streams: int = 0
+    duration: float | None = None
+    start_time: float = 0.0
+    """Timestamp of the container's first sample; an MPEG-TS rarely starts at 0."""
+    frame_rate: str | None = None
+    """Average frames per second, exact: `30000/1001`."""
+    nominal_rate: str | None = None
+    """The rate the timestamps are made for; unlike `frame_rate` where frames were dropped or vary."""
+    has_audio: bool = False
+    video_stream: int = 0
+    """Index of the stream that was judged, among all streams of the file: `-map 0:N`."""
+    audio_stream: int | None = None
+    audio_codec: str | None = None
+    audio_channels: int = 0
+    sample_aspect: str = "1:1"
+    interlaced: bool = False
+    pixel_format: str | None = None
+    bit_depth: int = 8
+    colour_primaries: str | None = None
+    colour_transfer: str | None = None
+    colour_space: str | None = None
+    colour_range: str | None = None
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of one frame as stored."""
+        return self.coded_width * self.coded_height
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON for the record, camelCase; what is unknown is left out.
+
+        `frameRate` is a number there, for people; `frameRateExact` is the fraction.
+        """
+        facts = {_camel(field.name): getattr(self, field.name) for field in fields(self)}
+        if self.frame_rate is not None:
+            facts["frameRateExact"] = self.frame_rate
+            facts["frameRate"] = round(float(Fraction(self.frame_rate)), 3)
+        return {name: value for name, value in facts.items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`. Names it does not know are skipped: a newer release may have written them.
+
+        Raises:
+            TypeError: a fact without a default is missing.
+        """
+        known = {field.name: facts[_camel(field.name)] for field in fields(cls) if _camel(field.name) in facts}
+        if "frameRateExact" in facts:
+            known["frame_rate"] = facts["frameRateExact"]
+        return cls(**known)
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(word.title() for word in tail)
