@@ -13,7 +13,7 @@ from pipeline.tasks import Hint
 
 
 class Records(Protocol):
-    """Media and tasks, in one transaction. Rows are JSON-like: str, int, float, bool, list, dict; no None."""
+    """Media and tasks, in one transaction. Rows hold what JSON can say, keys are strings."""
 
     def now(self) -> int:
         """Milliseconds since the epoch by the store's clock."""
@@ -77,8 +77,8 @@ class ObjectStore(Protocol):
     def read(self, key: str, size: int, etag: str) -> bytes:
         """The first `size` bytes; raises `NotFoundError`, `ChangedError`."""
 
-    def fetch(self, key: str, path: Path, etag: str) -> None:
-        """Write the object to a new file; raises `NotFoundError`, `ChangedError` when it is no longer that one."""
+    def fetch(self, key: str, path: Path, etag: str | None = None) -> None:
+        """Write the object to a new file; raises `NotFoundError`, and `ChangedError` when it is no longer that one."""
 
     def store(self, key: str, path: Path, label: Label, allowed: Callable[[], None]) -> Found:
         """Write once (`If-None-Match: *`); raises `AlreadyStoredError`.

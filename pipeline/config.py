@@ -1,0 +1,108 @@
+"""`pipeline.toml` as a `Pipeline`: what is made of an upload, and on what terms. All mistakes are told at once."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipeline import schema
+from pipeline.ladder import Audio, Rung, VideoSettings
+from pipeline.limits import Limits
+from pipeline.mistakes import explain
+from pipeline.renditions import Poster, Still
+from pipeline.retries import Terms
+from pipeline.tasks import CONTROL, stage_of
+
+
+class ConfigError(Exception):
+    """The file cannot be used; the text lists every mistake."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The terms of one kind of work: `timeout` in seconds; a media longer than `long_over` seconds goes to `long`."""
+
+    queue: str
+    retries: Terms
+    timeout: float
+    long: str | None = None
+    long_over: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """What `pipeline.toml` says. `threads` is the number of worker threads by queue; `give_up` in seconds."""
+
+    limits: Limits
+    stills: tuple[Still, ...]
+    ladder: tuple[Rung, ...]
+    audio: Audio
+    poster: Poster
+    video: VideoSettings
+    stages: Mapping[str, Stage]
+    threads: Mapping[str, int]
+    publish_originals: bool
+    give_up: float
+
+    def stage(self, key: str) -> Stage:
+        """The terms of a task, by its range key."""
+        return self.stages[stage_of(key)]
+
+    def queue_of(self, key: str, duration: float | None) -> str:
+        """The queue of a task, by its range key and the seconds its media plays."""
+        stage = self.stage(key)
+        return stage.long if stage.long and (duration or 0) > stage.long_over else stage.queue
+
+    def attempts_of(self, key: str) -> int | None:
+        """The bound of a task's attempts; None for the control tasks, which have none."""
+        return None if stage_of(key) in CONTROL else self.stage(key).retries.attempts
+
+
+def load(path: Path) -> Pipeline:
+    """The configuration in the file; raises `ConfigError` listing all that is wrong with it."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}. Set PIPELINE to the path of pipeline.toml."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no TOML: {error}") from None
+    mistakes = list(schema.dangling(tables))
+    try:
+        file = schema.File.model_validate(tables)
+    except ValidationError as error:
+        mistakes = [*explain(error, schema.File), *mistakes]
+    if mistakes:
+        raise ConfigError("\n  - ".join((f"{path} has mistakes:", *mistakes)))
+    return build(file)
+
+
+def build(file: schema.File) -> Pipeline:
+    """The checked tables as the values that the pipeline works with."""
+    terms = {name: Terms(table.attempts, *table.wait) for name, table in file.retries.items()}
+    return Pipeline(
+        limits=Limits(**_plain(file.limits)),
+        stills=tuple(Still(name=name, **_plain(table)) for name, table in file.stills.items()),
+        ladder=tuple(Rung(**_plain(table)) for table in file.ladder),
+        audio=Audio(**_plain(file.audio)),
+        poster=Poster(**_plain(file.poster)),
+        video=VideoSettings(**_plain(file.video)),
+        stages=MappingProxyType(
+            {
+                name: Stage(table.queue, terms[table.retries], table.timeout, table.long, table.long_over)
+                for name, table in file.stages.items()
+            }
+        ),
+        threads=MappingProxyType({name: table.threads for name, table in file.queues.items()}),
+        publish_originals=file.serving.publish_originals,
+        give_up=file.give_up,
+    )
+
+
+def _plain(table: schema.Table) -> dict[str, Any]:
+    return {name: getattr(table, name) for name in type(table).model_fields}

@@ -1,0 +1,166 @@
+"""The shape of `pipeline.toml`, table by table. Units are read here, so that the code beyond knows only numbers."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from pipeline import units
+from pipeline.mistakes import nearest
+
+
+def _unit(parse: Callable[[str], float]) -> BeforeValidator:
+    return BeforeValidator(parse)
+
+
+Bytes = Annotated[int, _unit(units.size), Field(gt=0)]
+Seconds = Annotated[float, _unit(units.seconds), Field(gt=0)]
+Rate = Annotated[int, _unit(units.rate), Field(gt=0)]
+Pixels = Annotated[int, _unit(units.pixels), Field(gt=0)]
+Fraction = Annotated[float, _unit(units.share)]
+Count = Annotated[int, Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+
+
+STAGES = (
+    "submit",
+    "upload",
+    "validate",
+    "spread",
+    "thumbnail",
+    "poster",
+    "audio",
+    "transcode",
+    "package",
+    "record",
+    "purge",
+)
+"""Every kind of work there is, in the order of a file's way."""
+
+
+class Table(BaseModel):
+    """A table of the file: unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Retries(Table):
+    """How often and how patiently."""
+
+    attempts: Count
+    wait: Annotated[tuple[Seconds, Seconds], Field(strict=False)]
+
+
+class StageTable(Table):
+    """One kind of work."""
+
+    queue: str
+    retries: str
+    timeout: Seconds
+    long: str | None = None
+    long_over: Annotated[float, _unit(units.seconds)] = 0.0
+
+
+class Queue(Table):
+    """One class of work, in processes of its own."""
+
+    threads: Count
+
+
+class LimitsTable(Table):
+    """What is accepted."""
+
+    bytes: Bytes
+    pixels: Pixels
+    side: Count
+    frames: Count
+    duration: Seconds
+    streams: Count
+    accept: Annotated[frozenset[str], Field(strict=False)]
+
+
+class StillTable(Table):
+    """One image rendition."""
+
+    width: Count
+    height: Count
+    fit: Literal["inside"] = "inside"
+    format: Literal["jpeg", "webp", "avif"] = "jpeg"
+    quality: Annotated[int, Field(ge=1, le=100)] = 80
+
+
+class PosterTable(Table):
+    """The picture that stands for a video."""
+
+    at: Fraction
+    width: Count = 1920
+    height: Count = 1920
+    format: Literal["jpeg", "webp", "avif"] = "jpeg"
+    quality: Annotated[int, Field(ge=1, le=100)] = 80
+
+
+class RungTable(Table):
+    """One size of the ladder."""
+
+    name: Name
+    height: Annotated[int, Field(ge=16, multiple_of=2)]
+    video: Rate
+
+
+class AudioTable(Table):
+    """The one audio rendition."""
+
+    bitrate: Rate
+
+
+class VideoTable(Table):
+    """How video is cut and encoded."""
+
+    keyframe: Seconds
+    segment: Seconds
+    chunk: Seconds
+    max_fps: Count
+    mp4: Count
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
+    crf: Annotated[int, Field(ge=0, le=51)]
+    threads: Count
+    memory: Bytes
+
+
+class Serving(Table):
+    """What the public may fetch."""
+
+    publish_originals: bool = True
+
+
+class File(Table):
+    """The whole file."""
+
+    give_up: Seconds
+    limits: LimitsTable
+    retries: dict[Name, Retries]
+    queues: dict[Name, Queue]
+    stages: dict[Name, StageTable]
+    stills: dict[Name, StillTable]
+    ladder: list[RungTable] = Field(min_length=1)
+    audio: AudioTable
+    video: VideoTable
+    poster: PosterTable
+    serving: Serving = Serving()
+
+
+def dangling(tables: Mapping[str, Any]) -> Iterator[str]:
+    """What names something that is not there: queues, retry policies, stages. Looks at the tables as they were read."""
+    stages, queues, retries = (_mapping(tables.get(name)) for name in ("stages", "queues", "retries"))
+    for name, stage in stages.items():
+        if name not in STAGES:
+            yield f"stages.{name}: unknown stage; {nearest(name, STAGES)}"
+        for field, there in (("queue", queues), ("long", queues), ("retries", retries)):
+            named = _mapping(stage).get(field)
+            if isinstance(named, str) and named not in there:
+                yield f"stages.{name}.{field}: there is no {named!r}; {nearest(named, list(there))}"
+    yield from (f"stages.{name}: is missing" for name in STAGES if name not in stages)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
