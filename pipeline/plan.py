@@ -1,0 +1,152 @@
+"""The plan: every rendition one media is promised, decided once from its probe and the configuration."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any, Protocol, Self
+
+from pipeline.ladder import Audio, FittedRung, Rung, VideoSettings, fit, frame_rate
+from pipeline.probes import Probe
+from pipeline.renditions import Poster, Still, recipe
+
+REVISION = 1
+"""Of the code that makes videos: raise it when the same settings give other files, so that they get new keys."""
+
+
+class Config(Protocol):
+    """What a plan is made from: the renditions `pipeline.toml` asks for."""
+
+    @property
+    def stills(self) -> tuple[Still, ...]: ...  # noqa: D102
+    @property
+    def ladder(self) -> tuple[Rung, ...]: ...  # noqa: D102
+    @property
+    def audio(self) -> Audio: ...  # noqa: D102
+    @property
+    def poster(self) -> Poster: ...  # noqa: D102
+    @property
+    def video(self) -> VideoSettings: ...  # noqa: D102
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoPlan:
+    """How one video is encoded: everything its tasks need to agree on.
+
+    `rate` is exact frames per second ("30000/1001"). `keyframe`, `segment` and `chunk` count frames, each a whole
+    multiple of the one before, so that every seam falls on a frame. `audio` is None for a silent video, `mp4` the name
+    of a rung.
+    """
+
+    rungs: tuple[FittedRung, ...]
+    rate: str
+    keyframe: int
+    segment: int
+    chunk: int
+    chunks: int
+    audio: Audio | None
+    mp4: str
+    preset: str
+    crf: int
+    threads: int
+    memory: int
+    recipe: str = ""
+
+    def __post_init__(self) -> None:
+        """Freeze the recipe of these settings."""
+        if not self.recipe:
+            object.__setattr__(self, "recipe", recipe(self, REVISION))
+
+    @property
+    def prefix(self) -> str:
+        """Where the video's files lie, below the prefix of its media's renditions."""
+        return f"video-{self.recipe}/"
+
+    def span(self, part: str) -> tuple[int, int | None]:
+        """First frame of `transcode#0007` and the one after its last; None: it runs to the end of the video."""
+        chunk = int(part.partition("#")[2])
+        start = chunk * self.chunk
+        return start, None if chunk == self.chunks - 1 else start + self.chunk
+
+    def seconds(self, frames: int) -> Fraction:
+        """The time that so many frames last, exactly."""
+        return frames / Fraction(self.rate)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The renditions one media is promised, and the tasks that make them (`parts`: their range keys, in order)."""
+
+    parts: tuple[str, ...]
+    stills: tuple[Still, ...]
+    poster: Poster | None = None
+    video: VideoPlan | None = None
+    recipe: str = ""
+
+    def __post_init__(self) -> None:
+        """Freeze the recipe of the whole."""
+        if not self.recipe:
+            object.__setattr__(self, "recipe", recipe(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON for the record."""
+        return asdict(self) | {"parts": list(self.parts)}
+
+    @classmethod
+    def from_dict(cls, plan: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`; raises TypeError or KeyError for anything else."""
+        video, poster = plan["video"], plan["poster"]
+        return cls(
+            parts=tuple(plan["parts"]),
+            stills=tuple(Still.from_dict(still) for still in plan["stills"]),
+            poster=Poster(**poster) if poster else None,
+            video=_video(video) if video else None,
+            recipe=plan["recipe"],
+        )
+
+
+def plan(probe: Probe, config: Config) -> Plan:
+    """What is made of a file with this probe under this configuration."""
+    if probe.kind == "image":
+        return Plan(parts=("thumbnail",), stills=config.stills)
+    video = _encoding(probe, config)
+    chunks = (f"transcode#{chunk:04}" for chunk in range(video.chunks))
+    parts = ("poster", *(("audio",) if video.audio else ()), *chunks, "package")
+    return Plan(parts=parts, stills=config.stills, poster=config.poster, video=video)
+
+
+def needs(part: str, parts: Sequence[str]) -> frozenset[str]:
+    """The tasks that must be done before `part` may start: packaging waits for everything it joins."""
+    if part != "package":
+        return frozenset({"validate"})
+    return frozenset(each for each in parts if each == "audio" or each.startswith("transcode#")) | {"validate"}
+
+
+def _encoding(probe: Probe, config: Config) -> VideoPlan:
+    settings = config.video
+    rungs = fit(config.ladder, probe)
+    rate = frame_rate(probe, settings.max_fps)
+    keyframe = max(1, round(settings.keyframe * rate))
+    segment = keyframe * max(1, round(settings.segment / settings.keyframe))
+    chunk = segment * max(1, round(settings.chunk / settings.segment))
+    small = [rung for rung in rungs if min(rung.width, rung.height) <= settings.mp4]
+    return VideoPlan(
+        rungs=rungs,
+        rate=f"{rate.numerator}/{rate.denominator}",
+        keyframe=keyframe,
+        segment=segment,
+        chunk=chunk,
+        # Rounded, so that the last chunk is never a sliver that a duration told a little too long would leave empty.
+        chunks=max(1, round((probe.duration or 0) * rate / chunk)),
+        audio=config.audio if probe.has_audio else None,
+        mp4=(small or rungs[-1:])[0].name,
+        preset=settings.preset,
+        crf=settings.crf,
+        threads=settings.threads,
+        memory=settings.memory,
+    )
+
+
+def _video(settings: Mapping[str, Any]) -> VideoPlan:
+    rungs = tuple(FittedRung(**rung) for rung in settings["rungs"])
+    audio = Audio(**settings["audio"]) if settings["audio"] else None
+    return VideoPlan(**{**settings, "rungs": rungs, "audio": audio})
