@@ -1,0 +1,182 @@
+"""Records in DynamoDB: two tables, conditional writes, transactions."""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from pipeline.adapters.clock import StoreClock, monotonic
+from pipeline.adapters.items import item_of, key_of, request, row_of
+from pipeline.changes import Change, Check, Key, Put, RefusedError, Row, Update
+from pipeline.errors import PermanentError, UnavailableError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# One request may take 3 x (1 + 3) s and the SDK's pauses: less than half a lease, so that a holder notices in time.
+# The SDK repeats what is throttled, failed or unanswered; a repeated transaction carries the token of the first.
+CONFIG = Config(
+    connect_timeout=1,
+    read_timeout=3,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=64,
+    tcp_keepalive=True,
+)
+
+# What the SDK does not repeat: two writers met. Seconds; each is shortened by up to half, so that they part.
+_PAUSES = (0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 0.64)
+_CONTENTION = frozenset({"TransactionConflictException", "TransactionInProgressException"})
+_PASSING_REASONS = frozenset({"None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+
+
+def connect(media_table: str, tasks_table: str) -> "DynamoRecords":
+    """Records in the tables of the account, region and endpoint that boto3's own environment says.
+
+    Threads may share it; a process that forks must connect afterwards.
+    """
+    return DynamoRecords(boto3.client("dynamodb", config=CONFIG), media_table, tasks_table)
+
+
+@dataclass(frozen=True)
+class DynamoRecords:
+    """The `Records` port."""
+
+    client: "DynamoDBClient"
+    media_table: str
+    tasks_table: str
+    clock: StoreClock = field(default_factory=StoreClock)
+
+    def now(self) -> int:
+        """The store's clock, by its replies."""
+        if self.clock.offset is None:
+            self.ping()
+        return self.clock.now() or time.time_ns() // 1_000_000  # no reply had a date: the machine's clock must do
+
+    def get(self, key: Key) -> Row | None:
+        """The row, read consistently."""
+        found = self._call(self.client.get_item, TableName=self._table(key), Key=key_of(key), ConsistentRead=True)
+        return row_of(found["Item"]) if "Item" in found else None
+
+    def update(self, change: Update) -> Row:
+        """Run one change and return the new row."""
+        wanted = request(change, self._table(change.key))
+        return row_of(self._call(self.client.update_item, **wanted, ReturnValues="ALL_NEW")["Attributes"])
+
+    def write(self, changes: Sequence[Change]) -> None:
+        """Run all changes or none; a single one needs no transaction, which costs twice as much."""
+        match changes:
+            case [Put() as change]:
+                self._call(self.client.put_item, **request(change, self._table(change.key)))
+            case [Update() as change]:
+                self._call(self.client.update_item, **request(change, self._table(change.key)))
+            case _:
+                items = [{_verb(change): request(change, self._table(change.key))} for change in changes]
+                self._call(self.client.transact_write_items, TransactItems=items)
+
+    def tasks(self, media_id: str) -> list[Row]:
+        """Every task row of one media, by range key, read consistently."""
+        return list(self._query(self.tasks_table, "mediaId = :a", {":a": media_id}, ConsistentRead=True))
+
+    def overdue(self, shard: int, before: int, limit: int) -> list[Row]:
+        """Rows of the wake index that are due, earliest first."""
+        values = {":a": shard, ":b": before}
+        rows = self._query(self.tasks_table, "wakeShard = :a AND wakeAt <= :b", values, IndexName="wake", Limit=limit)
+        return list(islice(rows, limit))
+
+    def project(self, project_id: str, after: int, limit: int) -> list[Row]:
+        """Media rows of a project behind the position, in order."""
+        values, names = {":a": project_id, ":b": after}, {"#p": "position"}
+        rows = self._query(
+            self.media_table,
+            "projectId = :a AND #p > :b",
+            values,
+            IndexName="project",
+            Limit=limit,
+            ExpressionAttributeNames=names,
+        )
+        return list(islice(rows, limit))
+
+    def ping(self) -> None:
+        """Return if both tables can be read now."""
+        self.get(Key("media", "ping"))
+        self.get(Key("tasks", "ping", "ping"))
+
+    def _table(self, key: Key) -> str:
+        return self.media_table if key.table == "media" else self.tasks_table
+
+    def _query(self, table: str, condition: str, values: Row, **options: object) -> Iterator[Row]:
+        """Rows page by page: a page ends at 1 MB, whatever the limit."""
+        wanted = {"TableName": table, "KeyConditionExpression": condition, "ExpressionAttributeValues": item_of(values)}
+        page: Mapping[str, Any] = {"LastEvaluatedKey": None}
+        while "LastEvaluatedKey" in page:
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]} if page["LastEvaluatedKey"] else {}
+            page = self._call(self.client.query, **wanted, **options, **start)
+            yield from map(row_of, page["Items"])
+
+    def _call(self, operation: Callable[..., Mapping[str, Any]], **wanted: object) -> Mapping[str, Any]:
+        """Ask, and again after a pause while other writers are in the way; every reply sets the clock."""
+        for pause in (*_PAUSES, None):
+            sent = monotonic()
+            try:
+                reply = operation(**wanted)
+            except ClientError as error:
+                self._observe(sent, error.response)
+                if not _passing(error) or pause is None:
+                    raise _translated(error) from error
+                time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, no secret
+            except ParamValidationError as error:
+                raise ValueError(str(error)) from error
+            except BotoCoreError as error:  # no connection, no answer in time, no credentials
+                raise UnavailableError(f"dynamodb: {error}") from error
+            else:
+                self._observe(sent, reply)
+                return reply
+        raise AssertionError("the last attempt returns or raises")
+
+    def _observe(self, sent: int, reply: Mapping[str, Any]) -> None:
+        self.clock.observe(sent, reply.get("ResponseMetadata", {}).get("HTTPHeaders", {}))
+
+
+def _verb(change: Change) -> str:
+    return "ConditionCheck" if isinstance(change, Check) else type(change).__name__
+
+
+def _reasons(error: ClientError) -> list[dict[str, Any]]:
+    """Why a transaction was cancelled, change by change; empty for other errors."""
+    reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
+    return reasons
+
+
+def _passing(error: ClientError) -> bool:
+    """Whether nothing but other writers, or their number, stood in the way."""
+    codes = {reason["Code"] for reason in _reasons(error)}
+    return error.response["Error"]["Code"] in _CONTENTION or (bool(codes) and codes <= _PASSING_REASONS)
+
+
+def _translated(error: ClientError) -> Exception:
+    """Our error for DynamoDB's.
+
+    Whatever the operator has to mend (credentials, a missing table) is `UnavailableError`: no file is to blame.
+    """
+    code, text = error.response["Error"]["Code"], str(error)
+    reasons = _reasons(error)
+    if code == "ConditionalCheckFailedException":
+        reasons = [{"Code": "ConditionalCheckFailed", "Item": error.response.get("Item")}]
+    failed = {
+        index: row_of(reason["Item"]) if reason.get("Item") else None
+        for index, reason in enumerate(reasons)
+        if reason["Code"] == "ConditionalCheckFailed"
+    }
+    if failed:
+        return RefusedError(failed)
+    if code == "ValidationException" or any(reason["Code"] == "ValidationError" for reason in reasons):
+        if "size" in text:
+            return PermanentError("record_too_large", "There is more to say about this file than can be kept.")
+        return ValueError(f"dynamodb: {text}")
+    return UnavailableError(f"dynamodb: {text}")
