@@ -72,13 +72,13 @@ def load(path: Path) -> Pipeline:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is no TOML: {error}") from None
-    mistakes = list(schema.dangling(tables))
+    dangling = list(schema.dangling(tables))
     try:
         file = schema.File.model_validate(tables)
     except ValidationError as error:
-        mistakes = [*explain(error, schema.File), *mistakes]
-    if mistakes:
-        raise ConfigError("\n  - ".join((f"{path} has mistakes:", *mistakes)))
+        raise _refusal(path, [*explain(error, schema.File), *dangling]) from None
+    if dangling:
+        raise _refusal(path, dangling)
     return build(file)
 
 
@@ -102,6 +102,10 @@ def build(file: schema.File) -> Pipeline:
         publish_originals=file.serving.publish_originals,
         give_up=file.give_up,
     )
+
+
+def _refusal(path: Path, mistakes: list[str]) -> ConfigError:
+    return ConfigError("\n  - ".join((f"{path} has mistakes:", *mistakes)))
 
 
 def _plain(table: schema.Table) -> dict[str, Any]:

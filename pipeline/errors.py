@@ -20,7 +20,6 @@ class PermanentError(DarkroomError):
     """
 
     def __init__(self, reason: str, message: str) -> None:
-        """Keep both; the sentence is the text of the exception."""
         super().__init__(message)
         self.reason = reason
         self.message = message

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from pipeline import protocol
-from pipeline.changes import Change, RefusedError
+from pipeline.changes import Change, Key, RefusedError
 from pipeline.errors import LeaseLostError
 from pipeline.events import Deleted, Event, Redriven
 from pipeline.lifecycle import Site, Step, admits, advance, quiet_at
@@ -63,25 +63,30 @@ class Ledger:
         self.records.write([protocol.create(replace(media, updated_at=now)), row])
         return task_of(row.row | row.key.attributes)
 
-    def adopt(self, media: Media, bucket: str, generation: str) -> str:
+    def claims(self, bucket: str, key: str, generation: str, project_id: str, job_id: str | None) -> tuple[Key, ...]:
+        """The rows that say which media an object, or a producer's job, became."""
+        jobs = () if job_id is None else (protocol.job_key(project_id, job_id),)
+        return (protocol.object_key(bucket, key, generation), *jobs)
+
+    def owner(self, claims: Sequence[Key]) -> str | None:
+        """The media that one of these became already, if any did."""
+        rows = (self.records.get(claim) for claim in claims)
+        return next((str(row["adoptedBy"]) for row in rows if row is not None), None)
+
+    def adopt(self, media: Media, claims: Sequence[Key]) -> str:
         """The first transaction for an object that is in S3 already; returns the id of the one media it becomes."""
         now = self.records.now()
-        claim = protocol.adopted(bucket, media.s3_key, generation, media.id, now)
         row = protocol.insert(media, "upload", self.queue_of(media, "upload"), now)
+        taken = [protocol.adopted(claim, media.id, now) for claim in claims]
         try:
-            self.records.write([claim, protocol.create(replace(media, updated_at=now)), row])
+            self.records.write([*taken, protocol.create(replace(media, updated_at=now)), row])
         except RefusedError:
-            owner = self.records.get(claim.key)
+            owner = self.owner(claims)
             if owner is None:
                 raise
-            return str(owner["adoptedBy"])
+            return owner
         self.hint(media, ["upload"])
         return media.id
-
-    def adopted_by(self, bucket: str, key: str, generation: str) -> str | None:
-        """The media that this object became, if it did."""
-        row = self.records.get(protocol.object_key(bucket, key, generation))
-        return None if row is None else str(row["adoptedBy"])
 
     def claim(self, media_id: str, key: str) -> Claimed | None:
         """Take a task that is due and wanted; None when there is nothing to do, or no attempt is left."""

@@ -82,8 +82,8 @@ def _stored(media: Media, event: Stored, _now: int, site: Site) -> Step | None:
     if media.status is not Status.UPLOADING:
         return None
     urls = {"original": media.s3_url} if site.originals else {}
-    facts = {"size": event.size, "etag": event.etag, "checksum": event.checksum, "urls": urls}
-    return Step(replace(media, status=Status.UPLOADED, **facts), insert=("validate",))
+    whole = replace(media, size=event.size, etag=event.etag, checksum=event.checksum, urls=urls)
+    return Step(replace(whole, status=Status.UPLOADED), insert=("validate",))
 
 
 def _aborted(media: Media, event: Aborted, now: int, _site: Site) -> Step | None:
@@ -95,8 +95,8 @@ def _aborted(media: Media, event: Aborted, now: int, _site: Site) -> Step | None
 def _validated(media: Media, event: Validated, _now: int, _site: Site) -> Step | None:
     if media.status is not Status.UPLOADED:
         return None
-    facts = {"probe": event.probe, "plan": event.plan, "recipe": event.plan["recipe"]}
-    planned = replace(media, status=Status.PROCESSING, done=frozenset({"validate"}), **facts)
+    probed = replace(media, probe=event.probe, plan=event.plan, recipe=event.plan["recipe"])
+    planned = replace(probed, status=Status.PROCESSING, done=frozenset({"validate"}))
     due = owed(planned)
     return Step(planned, insert=due[:MOST_INSERTS], arm=("spread",) if len(due) > MOST_INSERTS else ())
 

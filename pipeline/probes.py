@@ -41,12 +41,18 @@ class Probe:
     """The demuxer, as ffmpeg names it: `mov,mp4,m4a,3gp,3g2,mj2`, `matroska,webm`, `mpegts`, ..."""
     streams: int = 0
     duration: float | None = None
+    """Of the whole file; `video_duration` of its video stream, which may be shorter than the sound."""
+    video_duration: float | None = None
     start_time: float = 0.0
     """Timestamp of the container's first sample; an MPEG-TS rarely starts at 0."""
+    video_start: float = 0.0
+    """Timestamp of the video stream's first sample."""
     frame_rate: str | None = None
     """Average frames per second, exact: `30000/1001`."""
     nominal_rate: str | None = None
     """The rate the timestamps are made for; unlike `frame_rate` where frames were dropped or vary."""
+    keyframe_gap: float | None = None
+    """The longest time between two keyframes, where the container has an index that tells."""
     has_audio: bool = False
     video_stream: int = 0
     """Index of the stream that was judged, among all streams of the file: `-map 0:N`."""
@@ -56,7 +62,7 @@ class Probe:
     sample_aspect: str = "1:1"
     interlaced: bool = False
     pixel_format: str | None = None
-    bit_depth: int = 8
+    bit_depth: int | None = None
     colour_primaries: str | None = None
     colour_transfer: str | None = None
     colour_space: str | None = None

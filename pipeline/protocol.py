@@ -172,15 +172,19 @@ def unchanged(media: Media) -> Condition:
     return Compare("version", "=", media.version)
 
 
-def adopted(bucket: str, key: str, generation: str, media_id: str, now: int) -> Put:
-    """Claims one object for one media, once; `generation` is its version id or ETag."""
-    row = {"adoptedBy": media_id, "adoptedAt": now}
-    return Put(object_key(bucket, key, generation), row, Absent("task"))
+def adopted(claim: Key, media_id: str, now: int) -> Put:
+    """Claims an object or a job for one media, once."""
+    return Put(claim, {"adoptedBy": media_id, "adoptedAt": now}, Absent("task"))
 
 
 def object_key(bucket: str, key: str, generation: str) -> Key:
-    """The row that says which media an object became."""
+    """The row that says which media an object became; `generation` is its version id or ETag."""
     return Key("tasks", f"object#{bucket}/{key}@{generation}", "media")
+
+
+def job_key(project_id: str, job_id: str) -> Key:
+    """The row that says which media a producer's job became."""
+    return Key("tasks", f"job#{project_id}/{job_id}", "media")
 
 
 def next_position(project_id: str) -> Update:

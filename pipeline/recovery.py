@@ -1,7 +1,7 @@
 """Two rules that put things right: rows that crashes emptied of attempts are buried, rows of an old round owed anew."""
 
 from pipeline import protocol
-from pipeline.changes import RefusedError
+from pipeline.changes import Change, RefusedError
 from pipeline.events import Died
 from pipeline.ledger import Ledger
 from pipeline.lifecycle import Step, advance, owed
@@ -42,6 +42,7 @@ def spread(ledger: Ledger, task: Task, media: Media) -> None:
 def _owe(ledger: Ledger, media: Media, key: str) -> bool:
     now = ledger.records.now()
     seen = ledger.task(media.id, key)
+    change: Change
     if seen is None:
         change = protocol.insert(media, key, ledger.queue_of(media, key), now)
     elif seen.round >= media.round or seen.status is TaskStatus.DONE:

@@ -81,12 +81,24 @@ class Poster:
     height: int = 1920
     format: Literal["jpeg", "webp", "avif"] = "jpeg"
     quality: int = 80
+    recipe: str = ""
+
+    def __post_init__(self) -> None:
+        """Freeze the recipe of these settings, the moment among them."""
+        if not self.recipe:
+            object.__setattr__(self, "recipe", recipe(self, REVISION))
 
     @property
     def still(self) -> Still:
-        """The still named `poster`; its recipe counts the moment in."""
-        made = Still(name="poster", width=self.width, height=self.height, format=self.format, quality=self.quality)
-        return Still(**{**made.to_dict(), "recipe": recipe(self, made)})
+        """The still named `poster`."""
+        return Still(
+            name="poster",
+            width=self.width,
+            height=self.height,
+            format=self.format,
+            quality=self.quality,
+            recipe=self.recipe,
+        )
 
 
 def inside(width: int, height: int, most_width: int, most_height: int) -> tuple[int, int]:

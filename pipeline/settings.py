@@ -44,7 +44,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """Settings of the environment; raises `SettingsError` listing all that is missing or wrong."""
     reader = _Reader(environ)
     records = reader.one_of("RECORDS", ("dynamodb", "sqlite"), "dynamodb")
-    settings = {
+    settings: dict[str, Any] = {
         "s3_bucket": reader.text("S3_BUCKET"),
         "redis_url": reader.url("REDIS_URL", ("redis", "rediss", "unix")),
         "records": records,

@@ -41,7 +41,7 @@ def share(text: str) -> float:
     return fraction
 
 
-def _quantity(text: str, units: dict[str, int] | dict[str, float]) -> float:
+def _quantity(text: object, units: dict[str, int] | dict[str, float]) -> float:
     match = _NUMBER.fullmatch(text) if isinstance(text, str) else None
     if match is None or match[2] not in units:
         example = f"10 {next(iter(reversed(units)))}"

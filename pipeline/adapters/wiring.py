@@ -1,0 +1,51 @@
+"""The services of one process, wired from its settings; only composition roots call this."""
+
+from dataclasses import dataclass
+
+import boto3
+from dramatiq.brokers.redis import RedisBroker
+
+from pipeline.adapters.broker import RedisQueue, make_broker
+from pipeline.adapters.dynamodb import DynamoRecords
+from pipeline.adapters.s3 import S3Objects
+from pipeline.adapters.sqlite import SqliteRecords
+from pipeline.config import Pipeline, load
+from pipeline.ledger import Ledger
+from pipeline.lifecycle import Site
+from pipeline.media import Media
+from pipeline.ports import Records
+from pipeline.protocol import Lease
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a process role may need."""
+
+    settings: Settings
+    pipeline: Pipeline
+    ledger: Ledger
+    objects: S3Objects
+    queue: RedisQueue
+    broker: RedisBroker
+
+
+def connect(settings: Settings) -> Services:
+    """Build the services; nothing is contacted yet. Raises `ConfigError`."""
+    pipeline = load(settings.pipeline)
+    broker = make_broker(settings.redis_url, pipeline.threads)
+    queue = RedisQueue.of(broker)
+
+    def queue_of(media: Media, key: str) -> str:
+        return pipeline.queue_of(key, (media.probe or {}).get("duration"))
+
+    site = Site(settings.url, pipeline.publish_originals)
+    ledger = Ledger(records(settings), queue, site, queue_of, pipeline.attempts_of, Lease())
+    return Services(settings, pipeline, ledger, S3Objects(settings.s3_bucket), queue, broker)
+
+
+def records(settings: Settings) -> Records:
+    """The record store that the settings name."""
+    if settings.records == "sqlite":
+        return SqliteRecords(settings.sqlite_path)
+    return DynamoRecords(boto3.client("dynamodb"), settings.media_table, settings.tasks_table)

@@ -1,0 +1,63 @@
+"""Where code meets pipeline.toml: one Dramatiq actor a stage, on its queue and terms."""
+
+from collections.abc import Callable
+from typing import Any
+
+import dramatiq
+import structlog
+
+from pipeline.adoption import adopt
+from pipeline.config import Pipeline
+from pipeline.errors import UnavailableError
+from workers import chores, making
+from workers.rendering import Envelope, Tools, Work
+from workers.stages import WORK as MAKING
+
+log = structlog.get_logger()
+
+WORK: dict[str, Work] = {
+    "upload": chores.recover_upload,
+    "validate": making.validate,
+    "spread": chores.spread,
+    **dict.fromkeys(MAKING, making.make),
+    "record": chores.record,
+    "purge": chores.purge,
+}
+"""Every stage and what does it."""
+
+
+def bind(broker: dramatiq.Broker, tools: Tools) -> None:
+    """Declare the actors of all stages, and `submit`, on the broker."""
+    envelope = Envelope(tools, WORK)
+
+    def look(media_id: str, key: str) -> None:
+        """A hint: look at this row now."""
+        delay = envelope.take(media_id, key)
+        if delay is not None:
+            raise dramatiq.errors.Retry(delay=delay)
+
+    for stage in WORK:
+        _declare(broker, tools.pipeline, stage, look)
+    _declare(broker, tools.pipeline, "submit", lambda **job: _submit(tools, **job))
+
+
+def _declare(broker: dramatiq.Broker, pipeline: Pipeline, stage: str, work: Callable[..., None]) -> None:
+    """The row decides whether there is another attempt, so that a message is retried only when the envelope asks."""
+    terms = pipeline.stages[stage]
+    options: dict[str, Any] = {**terms.retries.options(), "retry_when": _asked_for}
+    dramatiq.Actor(work, broker=broker, actor_name=stage, queue_name=terms.queue, priority=0, options=options)
+
+
+def _asked_for(_retries: int, error: BaseException) -> bool:
+    return isinstance(error, dramatiq.errors.Retry)
+
+
+def _submit(tools: Tools, projectId: str = "", key: str = "", jobId: str | None = None) -> None:  # noqa: N803 - the wire form
+    """A producer's job: adopt an object that is in the bucket already. The job counts once its row exists."""
+    try:
+        media_id = adopt(tools.ledger, tools.objects, tools.pipeline, projectId, key, jobId).media_id
+    except UnavailableError as error:
+        log.warning("submit_failed", key=key, jobId=jobId, error=str(error))
+        delay = tools.pipeline.stages["submit"].retries.delay(1)
+        raise dramatiq.errors.Retry(delay=delay) from error
+    log.info("job_accepted", mediaId=media_id, key=key, jobId=jobId)

@@ -1,0 +1,81 @@
+"""The worker's composition root: `dramatiq workers.app:main -Q QUEUE`."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import dramatiq
+
+from pipeline.adapters import logs
+from pipeline.adapters.wiring import Services, connect
+from pipeline.config import ConfigError
+from pipeline.settings import Settings, SettingsError, read_settings
+from workers.actors import bind
+from workers.holding import Shift
+from workers.middleware import HandBack
+from workers.rendering import Tools
+
+
+def main() -> None:
+    """Wire this process and make its broker Dramatiq's; exits with every mistake of the settings listed."""
+    try:
+        settings = read_settings()
+        logs.configure(json=settings.json_logs, role="worker")
+        services = connect(settings)
+        tools = _tools(services)
+    except (SettingsError, ConfigError) as error:
+        sys.exit(str(error))
+    services.broker.add_middleware(HandBack(tools.shift))
+    bind(services.broker, tools)
+    dramatiq.set_broker(services.broker)
+
+
+def _tools(services: Services) -> Tools:
+    settings = services.settings
+    return Tools(
+        services.ledger,
+        services.objects,
+        services.queue,
+        services.pipeline,
+        _scratch(settings.scratch),
+        _ffmpeg(settings),
+        Shift(),
+    )
+
+
+def _ffmpeg(settings: Settings) -> str:
+    """`FFMPEG`, else the pinned build of imageio-ffmpeg where that is installed, else the system's."""
+    if settings.ffmpeg is not None:
+        found = shutil.which(settings.ffmpeg)
+    else:
+        try:
+            import imageio_ffmpeg  # noqa: PLC0415 - the container image has Debian's instead
+        except ImportError:
+            found = shutil.which("ffmpeg")
+        else:
+            found = imageio_ffmpeg.get_ffmpeg_exe()
+    if found is None:
+        raise SettingsError("There is no ffmpeg: install it, or set FFMPEG to its path.")
+    return found
+
+
+def _scratch(root: Path) -> Path:
+    """This process's folder; those of processes that were killed are emptied on the way."""
+    root.mkdir(parents=True, exist_ok=True)
+    for left in root.glob("worker-*"):
+        if not _alive(int(left.name.removeprefix("worker-"))):
+            shutil.rmtree(left, ignore_errors=True)
+    mine = root / f"worker-{os.getpid()}"
+    mine.mkdir(exist_ok=True)
+    return mine
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

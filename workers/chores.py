@@ -1,0 +1,57 @@
+"""The pipeline's own stages: recovering an upload, owing tasks anew, deleting bytes, telling the world."""
+
+from pipeline import keys, protocol, recovery
+from pipeline.changes import Update
+from pipeline.events import Aborted, Stored
+from pipeline.media import Media, Status
+from workers.rendering import Turn
+
+
+def recover_upload(turn: Turn) -> None:
+    """Nobody holds this upload any more: promote what is whole in S3, or let go of it.
+
+    The key is this media's alone and S3 shows no object before it is whole, so what is there is the upload.
+    """
+    found = turn.tools.objects.head(turn.claimed.media.s3_key)
+    if found is None:
+        turn.commit(Aborted("aborted", "The upload did not finish."))
+    else:
+        turn.commit(Stored(found.size, found.etag))
+
+
+def spread(turn: Turn) -> None:
+    """Owe what one transaction could not, or what a redrive asks for again."""
+    turn.persist(lambda: recovery.spread(turn.tools.ledger, turn.task, turn.claimed.media))
+
+
+def purge(turn: Turn) -> None:
+    """Delete every byte of a media; final only when the pass began after the last moment anybody could still write."""
+    ledger, media = turn.tools.ledger, turn.claimed.media
+    started = ledger.records.now()
+    turn.tools.objects.purge(keys.renditions(media.project_id, media.id))
+    if not media.adopted:
+        turn.tools.objects.purge(keys.originals(media.project_id, media.id))
+    quiet = ledger.quiet_at(media)
+    if started > quiet:
+        turn.close()
+    else:
+        turn.persist(lambda: ledger.postpone(turn.task, quiet))
+
+
+def record(turn: Turn) -> None:
+    """The outbox: announce how the media settled (at least once) and count it in its project's totals (once)."""
+    media = turn.claimed.media
+    _, status, round_ = turn.task.key.split("#")
+    turn.tools.queue.announce(
+        {"mediaId": media.id, "projectId": media.project_id, "status": status, "round": round_, "task": turn.task.key}
+    )
+    totals = _totals(media, Status(status))
+    turn.close(*([totals] if totals else []))
+
+
+def _totals(media: Media, status: Status) -> Update | None:
+    """What the settlement changes in the number and the bytes of the project's ready media, originals included."""
+    if media.ready_bytes is None or status not in {Status.READY, Status.DELETED}:
+        return None
+    sign = 1 if status is Status.READY else -1
+    return Update(protocol.totals_key(media.project_id), add={"media": sign, "bytes": sign * media.ready_bytes})

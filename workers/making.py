@@ -1,0 +1,141 @@
+"""The stages of a plan, from claim to commit: fetch, make, store write-once, commit with the stored objects' facts."""
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pipeline import keys
+from pipeline.errors import AlreadyStoredError, TransientError
+from pipeline.events import Made as PartMade
+from pipeline.events import Refused, Validated
+from pipeline.limits import Rejected
+from pipeline.media import Media, Output
+from pipeline.plan import Plan, plan
+from pipeline.ports import Found, Label
+from pipeline.probes import Probe
+from workers.inspection import inspect
+from workers.jobs import File, Job, Promise
+from workers.rendering import Tools, Turn
+from workers.stages import WORK
+
+FOREVER = "public, max-age=31536000, immutable"
+"""RFC 8246: the recipe is in the key, so that what a key names never changes."""
+_AT_ONCE = 4  # PUTs in flight for one part
+
+
+def validate(turn: Turn) -> None:
+    """Fetch the original, look inside, judge, plan."""
+    tools, media = turn.tools, turn.claimed.media
+    with scratch(tools) as folder:
+        verdict = inspect(_original(tools, media, folder), turn.holding.children, tools.pipeline.limits)
+    if isinstance(verdict, Rejected):
+        turn.commit(Refused(verdict.reason, verdict.error))
+    else:
+        turn.commit(Validated(verdict.to_dict(), plan(verdict, tools.pipeline).to_dict()))
+
+
+def make(turn: Turn) -> None:
+    """Make what the plan promises for one part, unless an earlier attempt has stored it whole."""
+    media, task = turn.claimed.media, turn.task
+    frozen = Plan.from_dict(media.plan or {})
+    promised, _ = WORK[task.stage]
+    whole = _stored_before(turn, promised(frozen, task.key)) if task.epoch > 1 else None
+    turn.commit(whole or _made(turn, frozen))
+
+
+def _made(turn: Turn, frozen: Plan) -> PartMade:
+    tools, media, task = turn.tools, turn.claimed.media, turn.task
+    _, work = WORK[task.stage]
+    with scratch(tools) as folder:
+        job = Job(
+            part=task.key,
+            probe=Probe.from_dict(media.probe or {}),
+            plan=frozen,
+            scratch=folder / "work",
+            children=turn.holding.children,
+            ffmpeg=tools.ffmpeg,
+            source=lambda: _original(tools, media, folder),
+            fetch=lambda suffix: _fetched(tools, media, suffix, folder),
+            report=lambda fraction: tools.queue.report(media.id, task.key, fraction),
+        )
+        job.scratch.mkdir()
+        made = work(job)
+        # The last file marks the part as whole: it carries what else the part found, and is stored when all others are.
+        *first, last = made.files
+        note = {"placeholder": json.dumps(made.placeholder)} if made.placeholder else {}
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            outputs = [*pool.map(lambda file: _store(turn, file, {}), first), _store(turn, last, note)]
+    named = {file.rendition: output for file, output in zip(made.files, outputs, strict=True) if file.rendition}
+    return PartMade(task.key, named, made.placeholder)
+
+
+def _store(turn: Turn, file: File, note: dict[str, str]) -> Output:
+    media, objects = turn.claimed.media, turn.tools.objects
+    key = keys.rendition(media.project_id, media.id, file.suffix)
+    facts = {name: str(value) for name in ("width", "height", "duration") if (value := getattr(file, name)) is not None}
+    label = Label(file.mime_type, facts | note, cache_control=FOREVER)
+    try:
+        found = objects.store(key, file.path, label, turn.holding.allowed)
+    except AlreadyStoredError:
+        earlier = objects.head(key)
+        if earlier is None:  # purged in between: the next look at the record will say so
+            raise TransientError(f"{key} was stored and is gone") from None
+        found = earlier
+    return _output(key, found)
+
+
+def _stored_before(turn: Turn, promises: Sequence[Promise]) -> PartMade | None:
+    """The part as an earlier attempt stored it, or None when any of its objects is not there."""
+    media = turn.claimed.media
+    found: dict[str, Output] = {}
+    placeholder: dict[str, Any] | None = None
+    for promise in reversed(promises):  # the last one marks the part as whole: usually one look is enough
+        key = keys.rendition(media.project_id, media.id, promise.suffix)
+        stored = turn.tools.objects.head(key)
+        if stored is None:
+            return None
+        if promise.rendition:
+            found[promise.rendition] = _output(key, stored)
+        if "placeholder" in stored.facts:
+            placeholder = json.loads(stored.facts["placeholder"])
+    return PartMade(turn.task.key, found, placeholder)
+
+
+def _output(key: str, found: Found) -> Output:
+    facts = found.facts
+    return Output(
+        key=key,
+        mime_type=found.mime_type,
+        bytes=found.size,
+        etag=found.etag,
+        width=int(facts["width"]) if "width" in facts else None,
+        height=int(facts["height"]) if "height" in facts else None,
+        duration=float(facts["duration"]) if "duration" in facts else None,
+    )
+
+
+def _original(tools: Tools, media: Media, folder: Path) -> Path:
+    """The original under a name of ours, fetched when it is first asked for."""
+    path = folder / "original"
+    if not path.exists():
+        tools.objects.fetch(media.s3_key, path, media.etag)
+    return path
+
+
+def _fetched(tools: Tools, media: Media, suffix: str, folder: Path) -> Path:
+    path = folder / "fetched" / suffix
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tools.objects.fetch(keys.rendition(media.project_id, media.id, suffix), path)
+    return path
+
+
+@contextmanager
+def scratch(tools: Tools) -> Iterator[Path]:
+    """A fresh folder, gone afterwards."""
+    with TemporaryDirectory(prefix="job-", dir=tools.scratch, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)

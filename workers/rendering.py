@@ -1,0 +1,174 @@
+"""The envelope around every stage, written once: claim, hold, work, commit; and what each kind of failure means."""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from pipeline import recovery
+from pipeline.changes import Change
+from pipeline.config import Pipeline
+from pipeline.errors import LeaseLostError, PermanentError, ReleasedError, TransientError, UnavailableError
+from pipeline.events import Died, Event
+from pipeline.ledger import Claimed, Ledger
+from pipeline.ports import ObjectStore, Queue
+from pipeline.retries import LONGEST_MESSAGE_DELAY
+from pipeline.tasks import CONTROL, Task
+from workers.holding import Holding, Shift
+
+log = structlog.get_logger()
+
+SHY = 2000
+"""Milliseconds until the next look when even the claim could not be written."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the stages work with. `scratch` is a folder for this process, `ffmpeg` the program's absolute path."""
+
+    ledger: Ledger
+    objects: ObjectStore
+    queue: Queue
+    pipeline: Pipeline
+    scratch: Path
+    ffmpeg: str
+    shift: Shift
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One attempt at one task."""
+
+    tools: Tools
+    claimed: Claimed
+    holding: Holding
+
+    @property
+    def task(self) -> Task:
+        """The row that is ours."""
+        return self.claimed.task
+
+    def commit(self, event: Event) -> None:
+        """Make the outcome count."""
+        self.persist(lambda: self.tools.ledger.commit(self.task, event))
+
+    def close(self, *also: Change) -> None:
+        """End a task that leaves the record alone."""
+        self.persist(lambda: self.tools.ledger.close(self.task, also))
+
+    def persist(self, write: Callable[[], object]) -> None:
+        """Write when the lease is good, again and again while the records are away: done work is never done anew."""
+        while True:
+            self.holding.allowed()
+            try:
+                write()
+            except UnavailableError:
+                self.holding.pause(random.uniform(0.2, 2.0))  # noqa: S311 - jitter
+            else:
+                return
+
+
+Work = Callable[[Turn], None]
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """Turns a hint into work; `work` maps stages to what does it."""
+
+    tools: Tools
+    work: Mapping[str, Work]
+
+    def take(self, media_id: str, key: str) -> int | None:
+        """Do the task if it is due and wanted. Returns the ms after which it wants a hint again, or None."""
+        ledger, since = self.tools.ledger, time.monotonic()
+        try:
+            claimed = ledger.claim(media_id, key)
+            if claimed is None:
+                if recovery.bury(ledger, media_id, key):
+                    log.warning("task_buried", mediaId=media_id, task=key)
+                return None
+        except LeaseLostError:
+            return None
+        except UnavailableError as error:
+            log.warning("claim_failed", mediaId=media_id, task=key, error=str(error))
+            return SHY
+        stage = self.tools.pipeline.stage(key)
+        holding = Holding(ledger, claimed.task, since, stage.timeout)
+        with self.tools.shift.hold(holding):
+            outcome, delay = self._attempt(Turn(self.tools, claimed, holding))
+        log.info(
+            "task_ended",
+            outcome=outcome,
+            mediaId=media_id,
+            task=key,
+            epoch=claimed.task.epoch,
+            attempt=claimed.task.attempts,
+            seconds=round(time.monotonic() - since, 3),
+            retryIn=delay,
+        )
+        return delay if delay is not None and delay <= 1000 * LONGEST_MESSAGE_DELAY else None
+
+    def _attempt(self, turn: Turn) -> tuple[str, int | None]:
+        """The attempt's outcome for the log, and the delay before the next one, in ms."""
+        try:
+            return self._worked(turn)
+        except LeaseLostError:
+            return "lost", None
+        except UnavailableError as error:  # the failure could not be written either: the lease will end
+            log.warning("records_away", mediaId=turn.task.media_id, task=turn.task.key, error=str(error))
+            return "abandoned", None
+
+    def _worked(self, turn: Turn) -> tuple[str, int | None]:
+        ledger, task = self.tools.ledger, turn.task
+        try:
+            self.work[task.stage](turn)
+        except LeaseLostError:
+            raise
+        except ReleasedError:
+            ledger.release(task)
+            return "released", None
+        except UnavailableError as error:
+            return self._wait_for_dependency(task, error)
+        except PermanentError as error:
+            log.info("task_refused", mediaId=task.media_id, task=task.key, reason=error.reason, error=error.message)
+            return self._die(task, error.reason, error.message, error.message)
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's file does to us counts an attempt, and is logged
+            return self._fail(task, error)
+        return "done", None
+
+    def _fail(self, task: Task, error: Exception) -> tuple[str, int | None]:
+        expected = isinstance(error, TransientError)
+        log.warning("attempt_failed", mediaId=task.media_id, task=task.key, error=str(error), exc_info=not expected)
+        attempts = self.tools.ledger.attempts_of(task.key)
+        if attempts is not None and task.attempts >= attempts:
+            return self._die(task, "processing_failed", "The file could not be processed.", str(error))
+        delay = self.tools.pipeline.stage(task.key).retries.delay(task.attempts)
+        self.tools.ledger.put_off(task, delay, _brief(error))
+        return "put_off", delay
+
+    def _wait_for_dependency(self, task: Task, error: UnavailableError) -> tuple[str, int | None]:
+        """The attempt is given back, so the wait grows with the task's age instead: half of it, within the terms."""
+        terms = self.tools.pipeline.stage(task.key).retries
+        age = (self.tools.ledger.records.now() - task.owed_at) / 1000
+        if age > self.tools.pipeline.give_up and task.stage not in CONTROL:
+            return self._die(task, "dependency_away", "A service that is needed was away for too long.", str(error))
+        wait = min(max(age / 2, terms.first), terms.most)
+        delay = round(1000 * wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        log.warning("dependency_away", mediaId=task.media_id, task=task.key, error=str(error))
+        self.tools.ledger.release(task, delay, _brief(error))
+        return "given_back", delay
+
+    def _die(self, task: Task, reason: str, public: str, error: str) -> tuple[str, int | None]:
+        if task.stage in CONTROL:
+            delay = self.tools.pipeline.stage(task.key).retries.delay(task.attempts)
+            self.tools.ledger.put_off(task, delay, error[:500])
+            return "put_off", delay
+        self.tools.ledger.die(task, Died(task.key, reason, public), reason, error[:500])
+        return "dead", None
+
+
+def _brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:500]
