@@ -30,26 +30,40 @@ class NotAcceptedError(Exception):
     """The user has not accepted the licence; the text names it and says how."""
 
 
-def describe(folder: Path, port: int, licence: str) -> Child:
-    """Describe DynamoDB Local with its data in `folder`, fetched first if need be (35 MB, Java another 35 MB).
-
-    It has no option to listen on loopback only.
+def require(licence: str) -> None:
+    """Go on only with the user's word.
 
     Raises:
-        NotAcceptedError: `licence` is not `accept`.
-        CommandFailedError: it cannot be fetched; the text says what is missing.
+        NotAcceptedError: it is not `accept`.
     """
     if licence != "accept":
         raise NotAcceptedError(
             "DynamoDB Local is proprietary software of Amazon, for internal use by holders of an AWS account.\n"
             f"Read {LICENCE} and set DYNAMODB_LOCAL_LICENCE=accept to have it fetched for you."
         )
+
+
+def fetch() -> tuple[str, Path]:
+    """Return Java and the folder of the program, fetched at the first call (35 MB, and as much again without a Java).
+
+    Raises:
+        CommandFailedError: it cannot be fetched; the text says what is missing.
+    """
+    return _java(), downloads.once("dynamodb-local", _fetch)
+
+
+def describe(folder: Path, port: int) -> Child:
+    """Describe DynamoDB Local with its data in `folder`. It has no option to listen on loopback only.
+
+    Raises:
+        CommandFailedError: it was not fetched before and cannot be.
+    """
+    java, home = fetch()
     folder.mkdir(parents=True, exist_ok=True)
-    home = downloads.once("dynamodb-local", _fetch)
     options = ("-port", str(port), "-sharedDb", "-disableTelemetry", "-dbPath", str(folder))
     return Child(
         name="dynamodb",
-        argv=(_java(), "-Xmx256m", f"-Djava.library.path={home}", "-jar", str(home / "DynamoDBLocal.jar"), *options),
+        argv=(java, "-Xmx256m", f"-Djava.library.path={home}", "-jar", str(home / "DynamoDBLocal.jar"), *options),
         env=plain_environment(),
         cwd=home,
         address=f"http://127.0.0.1:{port}",

@@ -2,37 +2,42 @@
 
 import random
 import socket
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 # Below the ranges from which Linux (32768) and macOS (49152) take the ports of outgoing connections, so that none of
 # those lands on a port between our look and the server's bind.
 RANGE = range(20_000, 32_000)
 
-ANY_INTERFACE = "0.0.0.0"  # noqa: S104 - only tried, never listened on
+# Both are tried: macOS lets a server listen on one while another listens on the other.
+INTERFACES = ("127.0.0.1", "0.0.0.0")  # noqa: S104 - only tried, never served on
 
 
-def is_free(port: int, host: str = "127.0.0.1") -> bool:
+def is_free(port: int) -> bool:
     """Tell whether a server could listen on the port now."""
-    with socket.socket() as probe:
-        # As servers do, so that connections of the last run still in TIME_WAIT do not count as taken.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen()
-        except OSError:
-            return False
-    return True
+    return all(_can_listen(interface, port) for interface in INTERFACES)
 
 
 def free(taken: Container[int] = ()) -> Iterator[int]:
-    """Yield distinct ports on which nobody listens, on loopback or any other interface."""
+    """Yield distinct ports on which nobody listens."""
     for port in random.sample(RANGE, len(RANGE)):
-        if port not in taken and is_free(port) and is_free(port, ANY_INTERFACE):
+        if port not in taken and is_free(port):
             yield port
 
 
-def pick(names: tuple[str, ...], last: dict[str, int]) -> dict[str, int]:
+def pick(names: Iterable[str], last: Mapping[str, int]) -> dict[str, int]:
     """Give each name a free port: the one of the last run where nobody took it since."""
     kept = {name: last[name] for name in names if name in last and is_free(last[name])}
     fresh = free(kept.values())
     return {name: kept.get(name) or next(fresh) for name in names}
+
+
+def _can_listen(interface: str, port: int) -> bool:
+    with socket.socket() as probe:
+        # As servers do, so that connections of the last run still in TIME_WAIT do not count as taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((interface, port))
+            probe.listen()
+        except OSError:
+            return False
+    return True

@@ -1,5 +1,6 @@
 """The only file of the operator tools that starts processes."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -18,9 +19,9 @@ class CommandFailedError(Exception):
     """A command that was run to its end exited with an error; the text is what it said last."""
 
 
-def start(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> Process:
-    """Start a process as leader of its own session, its output appended to `log`."""
-    with log.open("ab") as output:
+def start(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path | None) -> Process:
+    """Start a process as leader of its own session, its output appended to `log` (None: it is ours)."""
+    with log.open("ab") if log else contextlib.nullcontext() as output:
         return subprocess.Popen(
             argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )

@@ -1,20 +1,19 @@
 """Keeps child processes alive, names the dead, and leaves nobody behind."""
 
-import contextlib
 import glob
-import os
-import sys
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
-from ops import processes, warden
+from ops import processes
 from ops.child import Child
+from ops.display import Display
 from ops.leftovers import MARK
 from ops.logfiles import last_lines, shorten
+from ops.warden import Warden
 
 TICK = 0.1
 """Seconds between two looks at the children."""
@@ -25,19 +24,6 @@ WINDOW = 60.0
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
 """Back-off before a restart: doubles with each death in the window. Five deaths fit into it."""
-
-
-class Display(Protocol):
-    """Where a person sees what the supervisor does."""
-
-    def starting(self, name: str) -> None:
-        """A child was started."""
-
-    def ready(self, name: str, address: str) -> None:
-        """A child answered that it is ready."""
-
-    def died(self, name: str, how: str, tail: str) -> None:
-        """A child ended without being asked to; `tail` is the end of its log."""
 
 
 class StopRequestedError(Exception):
@@ -71,7 +57,7 @@ class Supervisor:
         self._display = display
         self._stop = stop
         self._waves: list[list[_Watched]] = []
-        self._warden: processes.Process | None = None
+        self._warden = Warden()
 
     def __enter__(self) -> Self:
         return self
@@ -99,11 +85,36 @@ class Supervisor:
                 raise StopRequestedError
             late = next((watched for watched in wave if not watched.ready), None)
             if late and time.monotonic() > deadline:
-                raise GaveUpError(
-                    f"{late.child.name} is not ready after {within:.0f} s\n{last_lines(late.log)}".rstrip()
-                )
+                raise GaveUpError(_late(late, within))
             self._look()
             self._stop.wait(TICK)
+
+    def run(self, child: Child, within: float = 60.0) -> None:
+        """Run a child to its end while watching the others.
+
+        Raises:
+            StopRequestedError: `stop` was set meanwhile.
+            GaveUpError: it failed, or is not done after `within` seconds.
+        """
+        log = self._logs / f"{child.name}.log"
+        self._display.starting(child.name)
+        process = self._spawn(child, log)
+        watched = _Watched(child, log, process)
+        deadline = time.monotonic() + within
+        try:
+            while process.poll() is None:
+                if self._stop.is_set():
+                    raise StopRequestedError
+                if time.monotonic() > deadline:
+                    raise GaveUpError(_late(watched, within))
+                self._look()
+                self._stop.wait(TICK)
+        finally:
+            processes.end([process], 1.0)
+            self._forget(watched)
+        if process.returncode:
+            raise GaveUpError(f"{child.name} {_how(process.returncode)}\n{last_lines(log)}".rstrip())
+        self._display.ready(child.name, child.address)
 
     def watch(self) -> None:
         """Restart whoever dies until `stop` is set.
@@ -121,11 +132,7 @@ class Supervisor:
             processes.end([watched.process for watched in wave], server_grace if not self._waves else grace)
             for watched in wave:
                 self._forget(watched)
-        if self._warden and self._warden.stdin:
-            with contextlib.suppress(BrokenPipeError):
-                self._warden.stdin.close()
-            self._warden.wait(warden.GRACE)
-            self._warden = None
+        self._warden.dismiss()
 
     def pids(self) -> dict[str, int]:
         """Return the process id of each child that runs."""
@@ -138,10 +145,7 @@ class Supervisor:
 
     def _look(self) -> None:
         """Look at each child once: note a death, restart who is due, ask who is not ready yet."""
-        if self._warden and self._warden.poll() is not None:
-            self._warden = None
-            for pid in self.pids().values():
-                self._tell_warden("+", pid)
+        self._warden.look()
         for watched in (each for wave in self._waves for each in wave):
             if watched.restart_at is not None:
                 if time.monotonic() >= watched.restart_at:
@@ -170,22 +174,19 @@ class Supervisor:
 
     def _spawn(self, child: Child, log: Path) -> processes.Process:
         process = processes.start(child.argv, env={**child.env, **self._mark}, cwd=child.cwd, log=log)
-        self._tell_warden("+", process.pid)
+        self._warden.guard(process.pid)
         return process
 
     def _forget(self, watched: _Watched) -> None:
-        self._tell_warden("-", watched.process.pid)
+        self._warden.release(watched.process.pid)
         for pattern in watched.child.litter:
             for path in glob.glob(pattern):  # noqa: PTH207 - patterns are absolute
                 Path(path).unlink(missing_ok=True)
 
-    def _tell_warden(self, sign: str, group: int) -> None:
-        if self._warden is None:
-            self._warden = processes.start_with_pipe([sys.executable, "-I", "-S", str(Path(warden.__file__))])
-        if self._warden.stdin:
-            with contextlib.suppress(BrokenPipeError):  # it was killed: the next look starts another
-                os.write(self._warden.stdin.fileno(), f"{sign}{group}\n".encode())
-
 
 def _how(code: int) -> str:
     return f"was killed by signal {-code}" if code < 0 else f"exited with {code}"
+
+
+def _late(watched: _Watched, within: float) -> str:
+    return f"{watched.child.name} is not ready after {within:.0f} s\n{last_lines(watched.log)}".rstrip()

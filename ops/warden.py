@@ -1,47 +1,58 @@
-"""Ends the children of a supervisor that was itself killed.
+"""Our side of the warden: the process that ends our children should we be killed."""
 
-Run as a script of its own, in its own session, with a pipe from the supervisor as standard input. The supervisor
-writes `+GROUP` and `-GROUP` lines; when the pipe ends, however that came, every group still listed is ended. Unlike
-PR_SET_PDEATHSIG this reaches whole process groups, knows a grace period and works on macOS.
-"""
-
+import contextlib
 import os
-import signal
 import sys
-import time
-from collections.abc import Iterable
+from pathlib import Path
 
-GRACE = 6.0
-"""Seconds between SIGTERM and SIGKILL."""
+from ops import processes, warden_script
 
 
-def main() -> None:
-    """Keep the list; end what is on it when the supervisor is gone."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    groups: set[int] = set()
-    for line in sys.stdin:
-        group = int(line[1:])
-        (groups.add if line.startswith("+") else groups.discard)(group)
-    left = _signal(groups, signal.SIGTERM)
-    deadline = time.monotonic() + GRACE
-    while left and time.monotonic() < deadline:
-        time.sleep(0.05)
-        left = _signal(left, 0)
-    _signal(left, signal.SIGKILL)
+class Warden:
+    """Tells the warden which process groups to end; starts it when there is something to tell.
 
+    `grace` is how many seconds those groups have between SIGTERM and SIGKILL.
+    """
 
-def _signal(groups: Iterable[int], number: int) -> list[int]:
-    """Signal each group; return those that had somebody in them."""
-    reached = []
-    for group in groups:
-        try:
-            os.killpg(group, number)
-        except (ProcessLookupError, PermissionError):
-            continue
-        reached.append(group)
-    return reached
+    def __init__(self, grace: float = 6.0) -> None:
+        self._grace = grace
+        self._groups: set[int] = set()
+        self._process: processes.Process | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._process.pid if self._process else None
 
-if __name__ == "__main__":
-    main()
+    def guard(self, group: int) -> None:
+        """Have a group ended with us."""
+        self._groups.add(group)
+        self._tell(f"+{group}\n")
+
+    def release(self, group: int) -> None:
+        """Forget a group that has ended."""
+        if group in self._groups:
+            self._groups.discard(group)
+            self._tell(f"-{group}\n")
+
+    def look(self) -> None:
+        """Replace the warden if it was killed itself."""
+        if self._process and self._process.poll() is not None:
+            self._process = None
+            self._tell("".join(f"+{group}\n" for group in self._groups))
+
+    def dismiss(self) -> None:
+        """Let it go; it ends the groups that were not released and then itself."""
+        if self._process and self._process.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+            self._process.wait(self._grace + 1)
+            self._process = None
+
+    def _tell(self, lines: str) -> None:
+        if self._process is None:
+            script = str(Path(warden_script.__file__))
+            self._process = processes.start_with_pipe([sys.executable, "-I", "-S", script, str(self._grace)])
+        if self._process.stdin:
+            with contextlib.suppress(BrokenPipeError):  # killed: the next look starts another
+                os.write(self._process.stdin.fileno(), lines.encode())

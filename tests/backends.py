@@ -34,6 +34,7 @@ class Quiet:
     def starting(self, name: str) -> None: ...
     def ready(self, name: str, address: str) -> None: ...
     def died(self, name: str, how: str, tail: str) -> None: ...
+    def settle(self) -> None: ...
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -89,8 +90,12 @@ def s3(start: Starter) -> Backend:
 @pytest.fixture(scope="session", name="dynamodb_local")
 def dynamodb_local_server(start: Starter) -> Backend:
     """Amazon's own DynamoDB Local; its licence is accepted by DYNAMODB_LOCAL_LICENCE=accept."""
-    licence = os.environ.get("DYNAMODB_LOCAL_LICENCE", "")
-    return _dynamodb(start(lambda folder, port: dynamodb_local.describe(folder, port, licence)))
+
+    def describe(folder: Path, port: int) -> Child:
+        dynamodb_local.require(os.environ.get("DYNAMODB_LOCAL_LICENCE", ""))
+        return dynamodb_local.describe(folder, port)
+
+    return _dynamodb(start(describe))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,40 @@
+# What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check format compose-test clean
+
+VENV := .venv/installed.lock
+DARKROOM := .venv/bin/darkroom
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+run: $(VENV) ## Run everything here (PORT=8000 RUN_DIR=.run RECORDS=sqlite|dynamodb); Ctrl-C ends it
+	@exec $(DARKROOM) run
+
+demo: $(VENV) ## Send a photo and a video through (FILES="a.jpg b.mov"); starts the stack if it is not up
+	@exec $(DARKROOM) demo $(FILES)
+
+test: $(VENV) ## Run the tests on real servers (ARGS="tests/unit -k name")
+	@exec .venv/bin/pytest $(ARGS)
+
+check: $(VENV) ## Check style, types and the contracts between packages
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: $(VENV) ## Format the code
+	.venv/bin/ruff format
+	.venv/bin/ruff check --fix
+
+compose-test: ## Build the containers and send a photo and a video through them (needs Docker)
+	@exec deploy/compose-test.sh
+
+clean: ## Remove the virtual environment, caches and RUN_DIR with all its data (not while a stack runs)
+	@if [ -x $(DARKROOM) ]; then $(DARKROOM) clean; fi
+	rm -rf .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The copy of the lock inside says what is installed; the script does nothing when it is the same.
+$(VENV): requirements.lock pyproject.toml ops/venv.sh
+	@sh ops/venv.sh

@@ -1,0 +1,87 @@
+"""The processes of a deployment: what `darkroom ingest`, `worker` and `sweeper` become."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ops import processes
+from ops.signals import stop_event
+from ops.warden import Warden
+from pipeline import config
+from pipeline.settings import read_settings
+
+PUT_DOWN = 4_000
+"""Milliseconds that a worker process waits for its threads after SIGTERM; rows are given back within two seconds."""
+
+GRACE = 6.0
+"""Seconds for a group of workers to end after SIGTERM."""
+
+POLL = 100
+"""Milliseconds between two looks at an empty queue."""
+
+
+class UnknownQueueError(Exception):
+    """No such queue in pipeline.toml; the text names those there are."""
+
+
+def ingest() -> None:
+    """Become the HTTP server; how long open uploads may take to end is up to whoever sends SIGTERM."""
+    settings = read_settings()
+    options = ["--host", settings.host, "--port", str(settings.port), "--no-access-log", "--no-server-header"]
+    _become("uvicorn", "--factory", "ingest.app:create", *options)
+
+
+def sweeper() -> None:
+    """Become the sweeper."""
+    _become("workers.sweeper")
+
+
+def worker(queues: Sequence[str]) -> int:
+    """Become the workers of one queue, or stand over one group of processes for each of several.
+
+    When one group ends so do the others: whoever started us sees it and starts all anew.
+
+    Raises:
+        UnknownQueueError: pipeline.toml has no such queue.
+    """
+    threads = config.load(read_settings().pipeline).threads
+    if unknown := [queue for queue in queues if queue not in threads]:
+        raise UnknownQueueError(f"pipeline.toml has no queue {', '.join(unknown)}; it has {', '.join(threads)}")
+    commands = [(_dramatiq(queue, threads[queue]), _tuned(threads[queue])) for queue in queues]
+    if len(commands) == 1:
+        processes.replace(*commands[0])
+    return _stand_over(commands)
+
+
+def _stand_over(commands: Sequence[tuple[list[str], dict[str, str]]]) -> int:
+    stop, warden = stop_event(), Warden()
+    groups: list[processes.Process] = []
+    try:
+        for argv, env in commands:
+            groups.append(processes.start(argv, env=env, cwd=Path.cwd(), log=None))
+            warden.guard(groups[-1].pid)
+        while not stop.wait(0.2):
+            warden.look()
+            if any(group.poll() is not None for group in groups):
+                return 1
+        return 0
+    finally:
+        processes.end(groups, GRACE)
+        for group in groups:
+            warden.release(group.pid)
+        warden.dismiss()
+
+
+def _dramatiq(queue: str, threads: int) -> list[str]:
+    options = ["--processes", "1", "--threads", str(threads), "--worker-shutdown-timeout", str(PUT_DOWN)]
+    return [sys.executable, "-m", "dramatiq", "workers.app:main", *options, "--skip-logging", "--queues", queue]
+
+
+def _tuned(threads: int) -> dict[str, str]:
+    """Return our environment with Dramatiq's knobs: nobody holds a message that another could work on."""
+    return {**os.environ, "dramatiq_queue_prefetch": str(threads), "dramatiq_worker_timeout": str(POLL)}
+
+
+def _become(module: str, *arguments: str) -> None:
+    processes.replace([sys.executable, "-m", module, *arguments], dict(os.environ))
