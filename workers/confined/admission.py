@@ -1,0 +1,96 @@
+"""Opening an image: only formats that are on the list, only as large as is allowed, and whole."""
+
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+
+from PIL import (
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from workers.confined.refusal import RefusedError
+
+# Importing a plugin registers it. Pillow would otherwise import all forty, among them the one that starts Ghostscript.
+_PLUGINS = (JpegImagePlugin, PngImagePlugin, GifImagePlugin, WebPImagePlugin, TiffImagePlugin, BmpImagePlugin)
+
+# Pillow's names and ours.
+_FORMATS: Mapping[str, str] = MappingProxyType(
+    {"JPEG": "jpeg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "TIFF": "tiff", "BMP": "bmp"}
+)
+_ISO_FORMATS: Mapping[str, str] = MappingProxyType({"AVIF": "avif", "HEIF": "heif"})
+_ISO_MAGIC = (slice(4, 8), b"ftyp")
+
+_UPRIGHT = 1
+SIDEWAYS = frozenset({5, 6, 7, 8})
+"""The EXIF orientations that swap width and height."""
+
+# Pillow turns a TIFF and libheif an HEIC while decoding, and both report the turned size.
+_TURNED_BY_DECODER = frozenset({"TIFF", "HEIF"})
+
+
+def open_image(path: Path, pixels: int) -> ImageFile.ImageFile | None:
+    """The image at its first frame, nothing decoded yet; None if it is of no format on the list.
+
+    Raises RefusedError if one frame has more than so many pixels.
+    """
+    Image.MAX_IMAGE_PIXELS = pixels
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    try:
+        return Image.open(path, formats=tuple(_ISO_FORMATS if _is_iso(path) else _FORMATS))
+    except UnidentifiedImageError:
+        return None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise RefusedError("pixels_exceeded") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # a decoder that stumbles over hostile bytes raises whatever it likes
+        raise RefusedError("image_undecodable") from error
+
+
+def decode(image: Image.Image) -> None:
+    """Decode the current frame in place; raises RefusedError if it is damaged or incomplete."""
+    try:
+        image.load()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise RefusedError("image_undecodable") from error
+
+
+def format_of(image: Image.Image) -> str:
+    """Our name of the format: a JPEG with more pictures behind the first (MPO) is a JPEG."""
+    return {**_FORMATS, **_ISO_FORMATS, "MPO": "jpeg"}[str(image.format)]
+
+
+def orientation(image: Image.Image) -> int:
+    """What remains to be done to the decoded pixels, as EXIF says it: 1 to 8, 1 = nothing. Ask before decoding."""
+    value = None
+    if image.format not in _TURNED_BY_DECODER:
+        with suppress(Exception):  # broken EXIF is no reason to refuse a picture
+            value = image.getexif().get(ExifTags.Base.Orientation)
+    return value if isinstance(value, int) and value in range(1, 9) else _UPRIGHT
+
+
+def _is_iso(path: Path) -> bool:
+    """Whether this may be an AVIF or HEIC. Their decoders take 35 ms to load, so that others go without."""
+    where, magic = _ISO_MAGIC
+    with path.open("rb") as file:
+        if file.read(where.stop)[where] != magic:
+            return False
+    import pillow_heif  # noqa: PLC0415
+    from PIL import AvifImagePlugin  # noqa: F401, PLC0415
+
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+    return True

@@ -1,0 +1,108 @@
+"""What a video's container tells: its kind, its times, and whether all it announces is there."""
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from types import MappingProxyType
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+_QUICKTIME = "mov,mp4,m4a,3gp,3g2,mj2"
+_MATROSKA = "matroska,webm"
+
+MIME_TYPES: Mapping[str, str] = MappingProxyType(
+    {
+        "mp4": "video/mp4",
+        "mov": "video/quicktime",
+        "3gp": "video/3gpp",
+        "3g2": "video/3gpp2",
+        "matroska": "video/x-matroska",
+        "webm": "video/webm",
+        "avi": "video/x-msvideo",
+        "mpegts": "video/mp2t",
+        "mpeg": "video/mpeg",
+    }
+)
+"""Our names of containers, and their MIME types."""
+
+_MAGIC = 64  # bytes; an EBML header with its DocType fits
+_DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+
+
+def kind(container: InputContainer, path: Path) -> str:
+    """Our name of the container, out of `MIME_TYPES`."""
+    demuxer = container.format.name
+    if demuxer == _MATROSKA:
+        with path.open("rb") as file:
+            return "webm" if b"webm" in file.read(_MAGIC) else "matroska"
+    if demuxer == _QUICKTIME:
+        brand = container.metadata.get("major_brand", "qt")  # QuickTime is older than brands
+        return {"qt": "mov", "3g2": "3g2", "3gp": "3gp", "3gr": "3gp", "3gs": "3gp", "3ge": "3gp"}.get(
+            brand[:3].strip(), "mp4"
+        )
+    return demuxer
+
+
+def picture_stream(container: InputContainer) -> VideoStream | None:
+    """The video stream that a player shows; cover art is none."""
+    films = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)
+    ]
+    best = container.streams.best("video")
+    return best if isinstance(best, VideoStream) and best in films else next(iter(films), None)
+
+
+def breaks_off(stream: VideoStream, size: int) -> bool:
+    """Whether the container's index points beyond the end of the file, as in a download that stopped."""
+    return any(entry.pos + entry.size > size for entry in stream.index_entries)
+
+
+def keyframe_gap(container: InputContainer, stream: VideoStream) -> float | None:
+    """The longest time in seconds between two keyframes; None where the container has no index of every frame."""
+    entries = stream.index_entries
+    if container.format.name != _QUICKTIME or stream.time_base is None or len(entries) < max(stream.frames, 1):
+        return None
+    times = [entry.timestamp for entry in entries if entry.is_keyframe] + [entries[-1].timestamp]
+    return float(max(after - before for before, after in pairwise(times)) * stream.time_base)
+
+
+def start(stream: VideoStream) -> float:
+    """The timestamp of the stream's first sample in seconds."""
+    return float((stream.start_time or 0) * (stream.time_base or 0))
+
+
+def duration(container: InputContainer, stream: VideoStream) -> tuple[float, float] | None:
+    """Seconds that the file and its video stream last; None if even reading all of it does not tell.
+
+    Call it last: it may leave the container at its end.
+    """
+    whole = container.duration / av.time_base if container.duration else None
+    of_stream = _declared(stream)
+    if whole is None and of_stream is None:
+        of_stream = _measured(container, stream)
+    longest = max(whole or 0.0, of_stream or 0.0)
+    return (longest, of_stream or longest) if longest > 0 else None
+
+
+def _declared(stream: VideoStream) -> float | None:
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    if tag := _DURATION_TAG.match(stream.metadata.get("DURATION", "")):
+        return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
+    return None
+
+
+def _measured(container: InputContainer, stream: VideoStream) -> float | None:
+    """A live recording (a browser's WebM) is never told its length: read on to the end."""
+    last = Fraction(0)
+    for packet in container.demux(stream):
+        if packet.pts is not None and packet.time_base is not None:
+            last = max(last, (packet.pts + (packet.duration or 0)) * packet.time_base)
+    return max(0.0, float(last) - start(stream))

@@ -1,0 +1,48 @@
+"""Asking the confined child: the parent's side of everything in `workers/confined/`."""
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipeline.limits import Rejected, reject
+from workers.processes import ChildFailedError, Children
+
+# Enough for every picture within the default limit of 100 MP; a bomb that was let in by its header ends here.
+_MEMORY = 2 * 2**30
+_CPU = 60  # seconds
+_WALL = 300  # seconds: five times as much, for a machine that is busy
+_FILE_SIZE = 256 * 2**20
+
+_EXHAUSTED = -signal.SIGXCPU
+_CRASHED = frozenset(
+    -number for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
+)
+
+
+def ask(question: str, request: dict[str, Any], folder: Path, children: Children) -> dict[str, Any] | Rejected:
+    """The answer of `workers.confined.QUESTION`, run confined in `folder`.
+
+    A file that is refused, that exhausts its decoder or that crashes it is rejected. Raises what `Children.run` raises
+    for all that may be the machine's fault.
+    """
+    argv = [sys.executable, "-I", "-m", f"workers.confined.{question}"]
+    try:
+        finished = children.run(
+            argv,
+            cwd=folder,
+            deadline=_WALL,
+            memory=_MEMORY,
+            cpu=_CPU,
+            file_size=_FILE_SIZE,
+            stdin=json.dumps(request).encode(),
+        )
+    except ChildFailedError as failed:
+        if failed.returncode == _EXHAUSTED:
+            return reject("inspection_exhausted")
+        if failed.returncode in _CRASHED:
+            return reject("decoder_crashed")
+        raise
+    answer: dict[str, Any] = json.loads(finished.stdout)
+    return reject(answer["refused"]) if "refused" in answer else answer

@@ -1,0 +1,30 @@
+"""Inspecting an upload: what it is, and whether it is welcome. Decodes nothing itself."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from pipeline.limits import Limits, Rejected, judge, reject
+from pipeline.probes import Probe
+from workers.decoding import ask
+from workers.processes import Children
+
+
+def inspect(source: Path, children: Children, limits: Limits) -> Probe | Rejected:
+    """The probe of a local file that was decoded far enough to know that its stills can be made, or why it is refused.
+
+    An image is decoded whole (a JPEG at an eighth of its size), of a video the first picture. The file lies alone in
+    its folder, which the child works in. Costs a process start of 0.1 s and the decode: 30 ms of CPU for a JPEG of
+    12 MP, about half a second for an HEIC.
+
+    Raises:
+        TransientError: the child failed, or was too slow, in a way that another attempt may not meet.
+    """
+    if source.stat().st_size == 0:
+        return reject("format_unsupported")
+    request = {"source": str(source.resolve()), "limits": {**asdict(limits), "accept": sorted(limits.accept)}}
+    answer = ask("inspect", request, source.resolve().parent, children)
+    if isinstance(answer, Rejected):
+        return answer
+    probe = Probe.from_dict(answer["probe"])
+    verdict = judge(probe, limits)  # once more: what comes from a confined child is not believed
+    return verdict if isinstance(verdict, Rejected) else probe
