@@ -1,0 +1,36 @@
+"""What an object carries beside its bytes, as S3's parameters.
+
+User metadata travels in HTTP headers, which are ASCII: whatever is not is percent-encoded, and decoded when read.
+"""
+
+import string
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote
+
+from pipeline.ports import Found, Label
+
+_PLAIN = "".join(set(string.printable) - set(string.whitespace) - {"%"}) + " "
+
+
+def headers_of(label: Label) -> dict[str, Any]:
+    """The parameters of a write that carry the label."""
+    headers = {
+        "ContentType": label.mime_type,
+        "Metadata": {name: quote(value, safe=_PLAIN) for name, value in label.facts.items()},
+        "CacheControl": label.cache_control,
+        "ContentDisposition": label.disposition,
+    }
+    return {name: value for name, value in headers.items() if value}
+
+
+def found_of(head: Mapping[str, Any]) -> Found:
+    """What a HEAD request says of an object."""
+    facts = {name: unquote(value) for name, value in head.get("Metadata", {}).items()}
+    return Found(head["ContentLength"], head["ETag"], head["ContentType"], facts, generation_of(head))
+
+
+def generation_of(answer: Mapping[str, Any]) -> str:
+    """What tells this object from others that had or will have its key: the version's id, else the ETag."""
+    version = answer.get("VersionId", "null")
+    return str(answer["ETag"] if version == "null" else version)

@@ -1,0 +1,262 @@
+"""The object store on S3 and whatever speaks its language.
+
+Two clients: what reads or deletes is repeated by the SDK; a write is repeated here, since its holder's lease has to be
+looked at before every HTTP attempt.
+"""
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from pipeline.adapters.bodies import Body, Buffer, crc32, crc32_of_parts
+from pipeline.adapters.labels import found_of, generation_of, headers_of
+from pipeline.adapters.s3_errors import OutOfRangeError, translated
+from pipeline.errors import AlreadyStoredError, DarkroomError, NotFoundError, UnavailableError
+from pipeline.ports import Found, Label, Part
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PART_SIZE = 16 * 1024 * 1024
+"""Bytes of a file that `store` sends in one request; larger ones go in parts, so that a repeat costs little."""
+
+# Seconds: one attempt lasts at most their sum, `protocol.Lease.put_timeout`. After that a purge relies on silence.
+_SENDING, _CONNECTING, _ANSWERING = 35, 5, 20
+_PAUSES = (0.25, 1.0)
+_PIECE = 1024 * 1024
+
+
+def connect(bucket: str) -> "S3Objects":
+    """The bucket at the endpoint, in the region and with the credentials that boto3's own environment says.
+
+    Threads may share it; a process that forks must connect afterwards.
+    """
+    return S3Objects(_client(attempts=3), _client(attempts=1), bucket)
+
+
+@dataclass(frozen=True)
+class S3Objects:
+    """The `ObjectStore` port. In a versioned bucket a purge leaves old versions to the bucket's lifecycle rules."""
+
+    client: "S3Client"
+    writer: "S3Client"
+    bucket: str
+
+    def head(self, key: str) -> Found | None:
+        """What is stored there, or None."""
+        try:
+            with translated():
+                return found_of(self.client.head_object(Bucket=self.bucket, Key=key))
+        except NotFoundError:
+            return None
+
+    def read(self, key: str, size: int, etag: str) -> bytes:
+        """The first `size` bytes of that object, or all there are."""
+        wanted = f"bytes=0-{size - 1}"
+        try:
+            with translated():
+                return self.client.get_object(Bucket=self.bucket, Key=key, Range=wanted, IfMatch=etag)["Body"].read()
+        except OutOfRangeError:
+            return b""
+
+    def fetch(self, key: str, path: Path, etag: str | None = None) -> None:
+        """Write the object to a new file; when it fails, none is left."""
+        with path.open("xb") as file:
+            try:
+                self._download(key, file, {"IfMatch": etag} if etag else {})
+            except BaseException:
+                path.unlink()
+                raise
+
+    def store(self, key: str, path: Path, label: Label, allowed: Callable[[], None]) -> Found:
+        """Write once, looking at the lease before every HTTP attempt."""
+        size = path.stat().st_size
+        if size <= PART_SIZE:
+            answer = self._put(key, path.read_bytes(), label, allowed)
+        else:
+            answer = self._put_in_parts(key, path, label, allowed)
+        return Found(size, answer["ETag"], label.mime_type, label.facts, generation_of(answer))
+
+    def put(self, key: str, body: Buffer, label: Label) -> str:
+        """Write once in one request and return the ETag."""
+        return str(self._put(key, body, label, _always)["ETag"])
+
+    def begin(self, key: str, label: Label) -> str:
+        """Open a multipart upload and return its id."""
+        return self._begin(key, label, _always)
+
+    def put_part(self, key: str, upload_id: str, number: int, body: Buffer) -> Part:
+        """Store one part."""
+        return self._put_part(key, upload_id, number, body, _always)
+
+    def complete(self, key: str, upload_id: str, parts: Iterable[Part]) -> str:
+        """Make the object of its parts, once, and return the ETag; again the same after an answer was lost."""
+        listed = list(parts)
+        try:
+            return str(self._complete(key, upload_id, listed, _always)["ETag"])
+        except (AlreadyStoredError, NotFoundError):
+            stored = self._stored_as(key, crc32_of_parts(listed))
+            if stored is None:
+                raise
+            return str(stored["ETag"])
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Forget a multipart upload and its parts."""
+        with suppress(NotFoundError), translated():
+            self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+
+    def purge(self, prefix: str) -> int:
+        """Abort every multipart upload and delete every object under the prefix; returns how many there were."""
+        count = 0
+        with translated():
+            for page in self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix):
+                for upload in page.get("Uploads", ()):
+                    self.abort(upload["Key"], upload["UploadId"])
+                    count += 1
+            for listed in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                count += self._delete([each["Key"] for each in listed.get("Contents", ())])
+        return count
+
+    def ping(self) -> None:
+        """Return if the bucket can be used now."""
+        try:
+            with translated():
+                self.client.head_bucket(Bucket=self.bucket)
+        except NotFoundError as error:
+            raise UnavailableError(f"s3: there is no bucket {self.bucket}") from error
+
+    def _put(self, key: str, body: Buffer, label: Label, allowed: Callable[[], None]) -> Mapping[str, Any]:
+        return self._write(self.writer.put_object, allowed, body, Key=key, IfNoneMatch="*", **headers_of(label))
+
+    def _put_in_parts(self, key: str, path: Path, label: Label, allowed: Callable[[], None]) -> Mapping[str, Any]:
+        upload_id = self._begin(key, label, allowed)
+        try:
+            with path.open("rb") as file:
+                pieces = enumerate(iter(lambda: file.read(PART_SIZE), b""), 1)
+                parts = [self._put_part(key, upload_id, number, piece, allowed) for number, piece in pieces]
+            return self._complete(key, upload_id, parts, allowed)
+        except BaseException:
+            with suppress(DarkroomError):
+                self.abort(key, upload_id)
+            raise
+
+    def _begin(self, key: str, label: Label, allowed: Callable[[], None]) -> str:
+        begin, headers = self.writer.create_multipart_upload, headers_of(label)
+        return str(self._write(begin, allowed, Key=key, ChecksumAlgorithm="CRC32", **headers)["UploadId"])
+
+    def _put_part(self, key: str, upload_id: str, number: int, body: Buffer, allowed: Callable[[], None]) -> Part:
+        send = self.writer.upload_part
+        answer = self._write(send, allowed, body, Key=key, UploadId=upload_id, PartNumber=number)
+        return Part(number, answer["ETag"], crc32(body))
+
+    def _complete(
+        self, key: str, upload_id: str, parts: Sequence[Part], allowed: Callable[[], None]
+    ) -> Mapping[str, Any]:
+        listed = [
+            {"PartNumber": part.number, "ETag": part.etag} | ({"ChecksumCRC32": part.crc} if part.crc else {})
+            for part in parts
+        ]
+        wanted: dict[str, Any] = {"UploadId": upload_id, "IfNoneMatch": "*", "MultipartUpload": {"Parts": listed}}
+        complete, crc = self.writer.complete_multipart_upload, crc32_of_parts(parts)
+        return self._write(complete, allowed, crc=crc, Key=key, **wanted)
+
+    def _write(
+        self,
+        operation: Callable[..., Mapping[str, Any]],
+        allowed: Callable[[], None],
+        body: Buffer | None = None,
+        crc: str | None = None,
+        **wanted: object,
+    ) -> Mapping[str, Any]:
+        """One write, repeated while S3 is away; `crc` is what the object, or the part that is `body`, will have.
+
+        When an attempt went unanswered and the next is told that the key is taken, or the multipart upload gone, the
+        checksum of what is stored says whether that was us.
+        """
+        crc = crc if body is None else crc32(body)
+        doubtful = False
+        for pause in (*_PAUSES, None):
+            content = {} if body is None else {"Body": Body(body, _SENDING), "ContentLength": len(body)}
+            allowed()
+            try:
+                with translated(AlreadyStoredError(wanted["Key"])):
+                    return operation(
+                        Bucket=self.bucket, **wanted, **content, **({"ChecksumCRC32": crc} if body else {})
+                    )
+            except (AlreadyStoredError, NotFoundError):
+                stored = self._stored_as(str(wanted["Key"]), crc) if doubtful else None
+                if stored is None:
+                    raise
+                return stored
+            except UnavailableError:
+                if pause is None:
+                    raise
+                doubtful = True
+                time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, no secret
+        raise AssertionError("the last attempt returns or raises")
+
+    def _stored_as(self, key: str, crc: str | None) -> Mapping[str, Any] | None:
+        """What HEAD says of the object if it has this checksum."""
+        with suppress(NotFoundError), translated():
+            head = self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
+            return head if crc is not None and head.get("ChecksumCRC32") == crc else None
+        return None
+
+    def _download(self, key: str, file: IO[bytes], condition: Mapping[str, Any]) -> None:
+        """The whole body, from its start again when it breaks off: only a whole one has its checksum verified."""
+        for pause in (*_PAUSES, None):
+            file.seek(0)
+            file.truncate()
+            try:
+                with translated():
+                    _copy(self.client.get_object(Bucket=self.bucket, Key=key, **condition), file)
+            except UnavailableError:
+                if pause is None:
+                    raise
+                time.sleep(pause)
+            else:
+                return
+
+    def _delete(self, keys: Sequence[str]) -> int:
+        if keys:
+            answer = self.client.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+            )
+            if errors := answer.get("Errors"):
+                raise UnavailableError(f"s3: {len(errors)} of {len(keys)} objects not deleted: {errors[0].get('Code')}")
+        return len(keys)
+
+
+def _copy(answer: Mapping[str, Any], file: IO[bytes]) -> None:
+    for piece in answer["Body"].iter_chunks(_PIECE):
+        file.write(piece)
+    if file.tell() != answer["ContentLength"]:
+        raise UnavailableError(f"s3: {file.tell()} of {answer['ContentLength']} bytes came")
+
+
+def _always() -> None:
+    """The permission of one who holds no lease."""
+
+
+def _client(attempts: int) -> "S3Client":
+    named = "AWS_ENDPOINT_URL_S3" in os.environ or "AWS_ENDPOINT_URL" in os.environ
+    config = Config(
+        connect_timeout=_CONNECTING,
+        read_timeout=_ANSWERING,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=64,
+        tcp_keepalive=True,
+        # A bucket is no sub-domain of a server that is no Amazon. Bodies are not hashed for the signature a second
+        # time: their CRC-32 is verified, and TLS or loopback is beneath.
+        s3={"addressing_style": "path" if named else "auto", "payload_signing_enabled": False},
+        request_checksum_calculation="when_required",
+    )
+    return boto3.client("s3", config=config)

@@ -1,0 +1,52 @@
+"""S3's errors in our words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from pipeline.errors import ChangedError, DarkroomError, NotFoundError, TransientError, UnavailableError
+
+_SERVER_ERRORS = 500
+# Load, a conflicting write, or what the operator has to mend: a denied or expired credential, a missing bucket. 403 is
+# among them because no file is to blame for it; where listing is not allowed S3 says it of a missing key, too.
+_PASSING = frozenset({301, 401, 403, 409, 429})
+_PASSING_CODES = frozenset(
+    {"NoSuchBucket", "RequestTimeout", "ExpiredToken", "BadDigest", "XAmzContentChecksumMismatch"}
+)
+
+
+class OutOfRangeError(TransientError):
+    """The object has no byte of the range asked for: of one that starts at 0, it has none at all."""
+
+
+@contextmanager
+def translated(refused: DarkroomError | None = None) -> Iterator[None]:
+    """Raise our errors for S3's; `refused` is what a failed precondition means, by default that the object changed.
+
+    Raises:
+        UnavailableError: S3 is away, is busy or will not let us.
+        NotFoundError: There is no such object or multipart upload.
+        ChangedError: The object is no longer the one that was named; or `refused` instead.
+        OutOfRangeError: It has no such bytes.
+        TransientError: Whatever else S3 says; a bounded number of attempts shows whether it stays so.
+    """
+    try:
+        yield
+    except ParamValidationError as error:
+        raise ValueError(str(error)) from error
+    except BotoCoreError as error:  # no connection, no whole answer in time, no credentials
+        raise UnavailableError(f"s3: {error}") from error
+    except ClientError as error:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if status >= _SERVER_ERRORS or status in _PASSING or error.response["Error"]["Code"] in _PASSING_CODES:
+            raise UnavailableError(f"s3: {error}") from error
+        match status:
+            case 404:
+                raise NotFoundError("object_missing", "The stored file is no longer there.") from error
+            case 412:
+                raise refused or ChangedError("object_changed", "The stored file was replaced.") from error
+            case 416:
+                raise OutOfRangeError(f"s3: {error}") from error
+            case _:
+                raise TransientError(f"s3: {error}") from error
