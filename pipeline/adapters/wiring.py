@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import boto3
 from dramatiq.brokers.redis import RedisBroker
 
-from pipeline.adapters.broker import RedisQueue, make_broker
-from pipeline.adapters.dynamodb import DynamoRecords
+from pipeline.adapters import broker, dynamodb, s3
+from pipeline.adapters.broker import RedisQueue
 from pipeline.adapters.s3 import S3Objects
 from pipeline.adapters.sqlite import SqliteRecords
 from pipeline.config import Pipeline, load
@@ -33,19 +32,19 @@ class Services:
 def connect(settings: Settings) -> Services:
     """Build the services; nothing is contacted yet. Raises `ConfigError`."""
     pipeline = load(settings.pipeline)
-    broker = make_broker(settings.redis_url, pipeline.threads)
-    queue = RedisQueue.of(broker)
+    queue = broker.connect(settings.redis_url)
 
     def queue_of(media: Media, key: str) -> str:
         return pipeline.queue_of(key, (media.probe or {}).get("duration"))
 
     site = Site(settings.url, pipeline.publish_originals)
     ledger = Ledger(records(settings), queue, site, queue_of, pipeline.attempts_of, Lease())
-    return Services(settings, pipeline, ledger, S3Objects(settings.s3_bucket), queue, broker)
+    consumed = broker.make_broker(settings.redis_url, pipeline.threads)
+    return Services(settings, pipeline, ledger, s3.connect(settings.s3_bucket), queue, consumed)
 
 
 def records(settings: Settings) -> Records:
     """The record store that the settings name."""
     if settings.records == "sqlite":
         return SqliteRecords(settings.sqlite_path)
-    return DynamoRecords(boto3.client("dynamodb"), settings.media_table, settings.tasks_table)
+    return dynamodb.connect(settings.media_table, settings.tasks_table)
