@@ -1,0 +1,222 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import LeaseLostError
+from workers.processes import (
+    ChildDeadlineError,
+    ChildFailedError,
+    ChildOutputError,
+    Children,
+    ChildStalledError,
+    Finished,
+    OnLine,
+)
+
+LONG = 60.0
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+)
+ORPHANING = """
+import sys
+from pathlib import Path
+from workers.processes import Children
+child = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+Children().run([sys.executable, "-c", child], cwd=Path("."), deadline=60, on_line=lambda pid: print(pid, flush=True))
+"""
+LOOK_AROUND = """
+import json, os
+def is_open(descriptor):
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+print(json.dumps(list(os.environ)))
+print(json.dumps([descriptor for descriptor in range(256) if is_open(descriptor)]))
+"""
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's own")
+
+
+@pytest.fixture
+def children() -> Children:
+    return Children(grace=0.2)
+
+
+@pytest.fixture
+def run(children: Children, tmp_path: Path) -> Callable[..., Finished]:
+    def python(code: str, **terms: float | bytes | OnLine | None) -> Finished:
+        return children.run([sys.executable, "-I", "-c", code], cwd=tmp_path, **{"deadline": LONG, **terms})  # type: ignore[arg-type]
+
+    return python
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    stat = Path(f"/proc/{pid}/stat")  # an orphan that nobody reaps is dead all the same
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    ends = time.monotonic() + 20
+    while not condition():
+        if time.monotonic() > ends:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_a_child_reads_and_writes(run: Callable[..., Finished]) -> None:
+    code = "import sys; data = sys.stdin.read(); sys.stderr.write('noted'); sys.stdout.write(data.upper())"
+    assert run(code, stdin=b"x" * 10**6) == Finished(b"X" * 10**6, "noted")
+
+
+def test_a_child_that_does_not_read_is_no_trouble(run: Callable[..., Finished]) -> None:
+    assert run("print('ok')", stdin=b"x" * 10**6).stdout == b"ok\n"
+
+
+def test_a_failure_tells_its_status_and_the_tail_of_what_was_said(run: Callable[..., Finished]) -> None:
+    with pytest.raises(ChildFailedError) as caught:
+        run("import sys; sys.stderr.write('x' * 100_000 + 'at last'); sys.exit(3)")
+    assert caught.value.returncode == 3
+    assert caught.value.stderr_tail.endswith("at last")
+    assert len(caught.value.stderr_tail) == 4096
+
+
+def test_a_signal_is_named(run: Callable[..., Finished]) -> None:
+    with pytest.raises(ChildFailedError, match="SIGSEGV") as caught:
+        run("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    assert caught.value.returncode == -signal.SIGSEGV
+
+
+def test_the_deadline_holds_even_for_a_child_that_ignores_it(run: Callable[..., Finished]) -> None:
+    with pytest.raises(ChildDeadlineError):
+        run(STUBBORN, deadline=1.0)
+
+
+def test_a_child_without_progress_is_killed(run: Callable[..., Finished]) -> None:
+    lines: list[str] = []
+    with pytest.raises(ChildStalledError):
+        run("import time\nprint('frame=1', flush=True)\ntime.sleep(60)", on_line=lines.append, stall=0.5)
+    assert lines == ["frame=1"]
+
+
+def test_lines_that_say_nothing_new_are_no_progress(run: Callable[..., Finished]) -> None:
+    code = "import time\nwhile True: print('frame=1', flush=True); time.sleep(0.01)"
+    with pytest.raises(ChildStalledError):
+        run(code, on_line=lambda _: False, stall=0.5)
+
+
+def test_lines_are_whole_and_complete(run: Callable[..., Finished]) -> None:
+    lines: list[str] = []
+    finished = run("print('one\\ntwo', end='', flush=True); print('\\nthree', end='')", on_line=lines.append)
+    assert lines == ["one", "two", "three"]
+    assert finished.stdout == b""
+
+
+@pytest.mark.parametrize("on_line", [None, lambda _: None])
+def test_endless_output_ends(run: Callable[..., Finished], on_line: Callable[[str], None] | None) -> None:
+    with pytest.raises(ChildOutputError):
+        run("while True: print('x' * 10_000, end='')", on_line=on_line)
+
+
+def test_an_error_in_a_listener_kills_the_child(run: Callable[..., Finished]) -> None:
+    pids: list[int] = []
+
+    def listen(line: str) -> None:
+        pids.append(int(line))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run("import os, time; print(os.getpid(), flush=True); time.sleep(60)", on_line=listen)
+    assert gone(pids[0])
+
+
+def test_stop_from_another_thread_kills_all_and_lets_nothing_start(children: Children, tmp_path: Path) -> None:
+    both_run = threading.Barrier(3)
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            children.run(
+                [sys.executable, "-c", STUBBORN], cwd=tmp_path, deadline=LONG, on_line=lambda _: both_run.wait()
+            )
+        except LeaseLostError as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    both_run.wait(20)
+    lost = LeaseLostError("task is another's now")
+    children.stop(lost)
+    children.stop(KeyboardInterrupt())
+    for thread in threads:
+        thread.join(20)
+    assert raised == [lost, lost]
+    with pytest.raises(LeaseLostError):
+        children.run([sys.executable, "-c", "pass"], cwd=tmp_path, deadline=LONG)
+
+
+def test_what_a_child_started_goes_with_it(run: Callable[..., Finished]) -> None:
+    code = "import os, time\npid = os.fork()\nif pid: print(pid)\nelse: time.sleep(60)"
+    pid = int(run(code).stdout)
+    assert eventually(lambda: gone(pid))
+
+
+@linux
+def test_a_child_dies_with_the_worker(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", ORPHANING]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path, env=environment) as worker:
+        assert worker.stdout is not None
+        pid = int(worker.stdout.readline())
+        assert not gone(pid)
+        worker.kill()
+    assert eventually(lambda: gone(pid))
+
+
+@linux
+def test_memory_is_limited(run: Callable[..., Finished]) -> None:
+    with pytest.raises(ChildFailedError) as caught:
+        run("bytearray(2 * 10**9)", memory=2**30)
+    assert "MemoryError" in caught.value.stderr_tail
+
+
+def test_processor_time_is_limited(run: Callable[..., Finished]) -> None:
+    with pytest.raises(ChildFailedError) as caught:
+        run("while True: pass", cpu=1)
+    assert caught.value.returncode == -signal.SIGXCPU
+
+
+def test_files_are_limited(run: Callable[..., Finished], tmp_path: Path) -> None:
+    with pytest.raises(ChildFailedError):
+        run("with open('big', 'wb') as file: file.write(bytes(2_000))", file_size=1_000)
+    assert (tmp_path / "big").stat().st_size <= 1_000
+
+
+def test_nothing_leaks_in(run: Callable[..., Finished], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made up")
+    with (tmp_path / "open").open("w") as held:
+        os.set_inheritable(held.fileno(), True)  # noqa: FBT003 - the standard library's signature
+        names, descriptors = run(LOOK_AROUND).stdout.decode().splitlines()
+    allowed = {"PATH", "HOME", "TMPDIR", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
+    assert set(json.loads(names)) <= allowed
+    assert json.loads(descriptors) == [0, 1, 2]
+
+
+@linux
+def test_no_privileges_can_be_gained(run: Callable[..., Finished]) -> None:
+    assert b"NoNewPrivs:\t1" in run("print(open('/proc/self/status').read())").stdout
