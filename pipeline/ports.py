@@ -33,8 +33,8 @@ class Records(Protocol):
     def tasks(self, media_id: str) -> list[Row]:
         """Every task row of one media, by range key, read consistently."""
 
-    def overdue(self, shard: int, before: int, limit: int) -> list[Row]:
-        """Rows of the wake index with `wakeAt` <= before, earliest first; may lag behind the base rows."""
+    def overdue(self, shard: int, before: int, limit: int, after: int = 0) -> list[Row]:
+        """Rows of the wake index with after <= `wakeAt` <= before, earliest first; may lag behind the base rows."""
 
     def project(self, project_id: str, after: int, limit: int) -> list[Row]:
         """Media rows of a project with `position` > after, in order; may lag behind the base rows."""

@@ -64,18 +64,19 @@ def _scratch(root: Path) -> Path:
     """This process's folder; those of processes that were killed are emptied on the way."""
     root.mkdir(parents=True, exist_ok=True)
     for left in root.glob("worker-*"):
-        if not _alive(int(left.name.removeprefix("worker-"))):
+        if not _at_work(int(left.name.removeprefix("worker-"))):
             shutil.rmtree(left, ignore_errors=True)
     mine = root / f"worker-{os.getpid()}"
-    mine.mkdir(exist_ok=True)
+    mine.mkdir()
     return mine
 
 
-def _alive(pid: int) -> bool:
+def _at_work(pid: int) -> bool:
+    """Whether another process has that id; a folder with our own id is that of a process before us."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    return pid != os.getpid()

@@ -52,15 +52,19 @@ class Sweeper:
         return hinted
 
     def _sweep_shard(self, shard: int, before: int) -> int:
-        hinted: set[tuple[str, str]] = set()
+        """Page through the index by its own order; a row that was bumped meets us again further on, and is passed."""
+        met: set[tuple[str, str]] = set()
+        after = hinted = 0
         while True:
-            rows = [task_of(row) for row in self.records.overdue(shard, before, _BATCH)]
-            fresh = [task for task in rows if (task.media_id, task.key) not in hinted]
+            rows = [task_of(row) for row in self.records.overdue(shard, before, _BATCH, after)]
+            fresh = [task for task in rows if (task.media_id, task.key) not in met]
             won = [task for task in fresh if self._bumped(task)]
             self.queue.send(Hint(task.media_id, task.key, task.queue) for task in won)
-            hinted |= {(task.media_id, task.key) for task in fresh}
-            if not fresh or len(rows) < _BATCH:
-                return len(hinted)
+            met |= {(task.media_id, task.key) for task in fresh}
+            hinted += len(won)
+            if len(rows) < _BATCH:
+                return hinted
+            after = (rows[-1].wake_at or 0) + (0 if fresh else 1)
 
     def _bumped(self, task: Task) -> bool:
         try:

@@ -83,10 +83,10 @@ class DynamoRecords:
         """Every task row of one media, by range key, read consistently."""
         return list(self._query(self.tasks_table, "mediaId = :a", {":a": media_id}, ConsistentRead=True))
 
-    def overdue(self, shard: int, before: int, limit: int) -> list[Row]:
+    def overdue(self, shard: int, before: int, limit: int, after: int = 0) -> list[Row]:
         """Rows of the wake index that are due, earliest first."""
-        values = {":a": shard, ":b": before}
-        rows = self._query(self.tasks_table, "wakeShard = :a AND wakeAt <= :b", values, IndexName="wake", Limit=limit)
+        values, due = {":a": shard, ":b": after, ":c": before}, "wakeShard = :a AND wakeAt BETWEEN :b AND :c"
+        rows = self._query(self.tasks_table, due, values, IndexName="wake", Limit=limit)
         return list(islice(rows, limit))
 
     def project(self, project_id: str, after: int, limit: int) -> list[Row]:

@@ -100,10 +100,10 @@ class SqliteRecords:
         """Every task row of one media, by range key."""
         return self._rows("SELECT row FROM tasks WHERE mediaId = ? ORDER BY task", media_id)
 
-    def overdue(self, shard: int, before: int, limit: int) -> list[Row]:
+    def overdue(self, shard: int, before: int, limit: int, after: int = 0) -> list[Row]:
         """Rows of the wake index that are due, earliest first."""
-        sql = "SELECT row FROM tasks WHERE wakeShard = ? AND wakeAt <= ? ORDER BY wakeAt LIMIT ?"
-        return self._rows(sql, shard, before, limit)
+        sql = "SELECT row FROM tasks WHERE wakeShard = ? AND wakeAt BETWEEN ? AND ? ORDER BY wakeAt LIMIT ?"
+        return self._rows(sql, shard, after, before, limit)
 
     def project(self, project_id: str, after: int, limit: int) -> list[Row]:
         """Media rows of a project behind the position, in order."""
