@@ -1,5 +1,6 @@
 """The plan: every rendition one media is promised, decided once from its probe and the configuration."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -11,6 +12,9 @@ from pipeline.renditions import Poster, Still, recipe
 
 REVISION = 1
 """Of the code that makes videos: raise it when the same settings give other files, so that they get new keys."""
+
+
+_SLIVER = 0.25  # of a chunk: a rest no longer than that is left to the last one, and so is a duration told too long
 
 
 class Config(Protocol):
@@ -121,6 +125,13 @@ def needs(part: str, parts: Sequence[str]) -> frozenset[str]:
     return frozenset(each for each in parts if each == "audio" or each.startswith("transcode#")) | {"validate"}
 
 
+def picture_end(probe: Probe) -> float:
+    """When the last picture of a video ends, in seconds from the start of the file, as far as its container tells."""
+    if probe.video_duration is None:
+        return probe.duration or 0.0
+    return max(0.0, probe.video_start - probe.start_time) + probe.video_duration
+
+
 def _encoding(probe: Probe, config: Config) -> VideoPlan:
     settings = config.video
     rungs = fit(config.ladder, probe)
@@ -135,9 +146,8 @@ def _encoding(probe: Probe, config: Config) -> VideoPlan:
         keyframe=keyframe,
         segment=segment,
         chunk=chunk,
-        # Rounded, so that the last chunk is never a sliver that a duration told a little too long would leave empty.
-        chunks=max(1, round((probe.duration or 0) * rate / chunk)),
-        audio=config.audio if probe.has_audio else None,
+        chunks=max(1, math.ceil(picture_end(probe) * rate / chunk - _SLIVER)),
+        audio=config.audio if probe.has_audio and probe.audio_codec else None,
         mp4=(small or rungs[-1:])[0].name,
         preset=settings.preset,
         crf=settings.crf,

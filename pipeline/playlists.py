@@ -142,7 +142,8 @@ def _rate(segments: Sequence[Segment]) -> int:
 
 
 def _target(track: Track) -> int:
-    return max(1, math.ceil(max(segment.duration for segment in track.segments)))
+    """Target duration in seconds: no segment's, rounded to the nearest whole second, may be longer (4.3.3.1)."""
+    return max(1, math.floor(max(segment.duration for segment in track.segments) + 0.5))
 
 
 def _text(lines: Iterable[str]) -> str:

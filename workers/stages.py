@@ -1,0 +1,27 @@
+"""The product at one glance: what makes the parts of a plan."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from pipeline.plan import Plan
+from workers import images, packaging, posters, transcoding
+from workers.jobs import Job, Made, Promise
+
+
+class Stage(NamedTuple):
+    """A kind of work: what a part of it promises to store, and what makes it."""
+
+    promised: Callable[[Plan, str], tuple[Promise, ...]]
+    make: Callable[[Job], Made]
+
+
+WORK: Mapping[str, Stage] = MappingProxyType(
+    {
+        "thumbnail": Stage(images.promised, images.make),
+        "poster": Stage(posters.promised, posters.poster),
+        "audio": Stage(transcoding.promised, transcoding.audio),
+        "transcode": Stage(transcoding.promised, transcoding.transcode),
+        "package": Stage(packaging.promised, packaging.package),
+    }
+)
