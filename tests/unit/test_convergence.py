@@ -1,4 +1,4 @@
-"""Hints shuffled, repeated and dropped, workers that die, stall or fail: every media settles, once, and stays settled."""
+"""Hints shuffled, repeated, dropped; workers that die, stall or fail: every media settles, once, and stays settled."""
 
 import random
 from collections import Counter

@@ -6,13 +6,13 @@ import pytest
 
 from pipeline.settings import SettingsError, read_settings
 
-LOCAL = {"S3_BUCKET": "media", "REDIS_URL": "redis://127.0.0.1:1", "RECORDS": "sqlite", "SQLITE_PATH": "/tmp/r.sqlite"}
+LOCAL = {"S3_BUCKET": "media", "REDIS_URL": "redis://127.0.0.1:1", "RECORDS": "sqlite", "SQLITE_PATH": "records.sqlite"}
 
 
 def test_defaults_are_for_one_machine() -> None:
     settings = read_settings(LOCAL)
     assert (settings.host, settings.port, settings.production) == ("127.0.0.1", 8000, False)
-    assert settings.sqlite_path == Path("/tmp/r.sqlite")
+    assert settings.sqlite_path == Path("records.sqlite")
     assert not settings.allow_anonymous
 
 

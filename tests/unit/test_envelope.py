@@ -1,0 +1,245 @@
+"""The envelope: what each way of ending means for the row, and when it is looked at again."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.changes import Change, Compare, Update
+from pipeline.errors import PermanentError, ReleasedError, UnavailableError
+from pipeline.events import Stored
+from pipeline.ledger import Ledger
+from pipeline.media import Status
+from pipeline.ports import ObjectStore
+from pipeline.protocol import Lease, task_key
+from pipeline.tasks import TaskStatus
+from tests.world import PIPELINE, ClockedRecords, World
+from workers.holding import Shift
+from workers.rendering import Envelope, Tools, Turn
+
+BOUND = PIPELINE.stages["validate"].retries.attempts
+FAST = Lease(length=600, renewal=200, put_timeout=0)
+
+
+@dataclass(frozen=True)
+class FlakyRecords(ClockedRecords):
+    """Records that are away for the next writes; `left` says how many."""
+
+    left: list[int] = field(default_factory=lambda: [0])
+
+    def write(self, changes: object) -> None:
+        if self.left[0] > 0:
+            self.left[0] -= 1
+            raise UnavailableError("records: away")
+        super().write(changes)  # type: ignore[arg-type]
+
+
+@dataclass
+class Scene:
+    """A media whose validation is owed, and a worker whose work the test says."""
+
+    work: Callable[[Turn], None]
+    world: World = field(default_factory=lambda: World(FlakyRecords(":memory:")))
+    shift: Shift = field(default_factory=lambda: Shift(grace=0.0))
+    lease: Lease | None = None
+
+    def __post_init__(self) -> None:
+        media, upload = self.world.uploading()
+        self.ledger.commit(upload, Stored(1, '"e"'))
+        self.world.inbox.take()
+        self.media_id = media.id
+
+    @property
+    def ledger(self) -> Ledger:
+        return replace(self.world.ledger, lease=self.lease or Lease())
+
+    def take(self) -> int | None:
+        objects: ObjectStore = None  # type: ignore[assignment]  # nothing here touches S3
+        tools = Tools(self.ledger, objects, self.world.inbox, PIPELINE, Path(), "ffmpeg", self.shift)
+        return Envelope(tools, {"validate": self.work}).take(self.media_id, "validate")
+
+    def row(self) -> tuple[TaskStatus, int]:
+        task = self.world.task(self.media_id, "validate")
+        return task.status, task.attempts
+
+
+def failing(error: Exception) -> Callable[[Turn], None]:
+    def work(_: Turn) -> None:
+        raise error
+
+    return work
+
+
+def test_a_failure_counts_and_waits_by_the_stage_s_own_terms() -> None:
+    scene = Scene(failing(ValueError("odd")))
+    delay = scene.take()
+    assert delay is not None
+    assert 250 <= delay <= 500
+    assert scene.row() == (TaskStatus.PENDING, 1)
+    task = scene.world.task(scene.media_id, "validate")
+    assert task.last_error == "ValueError: odd"
+    assert task.retry_at == scene.world.records.now() + delay
+    assert task.wake_at == task.retry_at + 3000
+    assert scene.take() is None  # not due yet
+    assert scene.row() == (TaskStatus.PENDING, 1)
+
+
+def test_the_last_attempt_fails_the_media_and_keeps_the_dead_letter() -> None:
+    scene = Scene(failing(ValueError("odd")))
+    for _ in range(BOUND):
+        scene.take()
+        scene.world.records.turn(600_000)
+    assert scene.row() == (TaskStatus.DEAD, BOUND)
+    media = scene.world.media(scene.media_id)
+    assert (media.status, media.reason, media.error) == (
+        Status.FAILED,
+        "processing_failed",
+        "The file could not be processed.",
+    )
+    assert scene.world.task(scene.media_id, "validate").last_error == "odd"
+    assert scene.world.task(scene.media_id, "validate").expires_at is None
+
+
+def test_a_permanent_error_wastes_no_attempts() -> None:
+    scene = Scene(failing(PermanentError("object_missing", "Gone.")))
+    assert scene.take() is None
+    assert scene.row() == (TaskStatus.DEAD, 1)
+    assert scene.world.media(scene.media_id).reason == "object_missing"
+
+
+def test_a_dependency_that_is_away_costs_no_attempts_until_it_is_given_up() -> None:
+    scene = Scene(failing(UnavailableError("s3: 503")))
+    waits = []
+    for _ in range(BOUND + 5):
+        scene.take()
+        assert scene.row() == (TaskStatus.PENDING, 0)
+        waits.append(scene.world.task(scene.media_id, "validate").retry_at - scene.world.records.now())
+        scene.world.records.turn(130_000)
+    assert waits[0] <= 500  # patience grows with the task's age, within the stage's terms
+    assert 60_000 <= waits[-1] <= 120_000
+    scene.world.records.turn(25 * 3_600_000)
+    scene.take()
+    assert scene.row()[0] is TaskStatus.DEAD
+    assert scene.world.media(scene.media_id).reason == "dependency_away"
+
+
+def test_a_shutdown_gives_the_task_back_at_once_with_a_hint() -> None:
+    started = threading.Event()
+
+    def work(turn: Turn) -> None:
+        started.set()
+        turn.holding.pause(30)
+        turn.holding.allowed()
+
+    scene = Scene(work)
+    worker = threading.Thread(target=scene.take)
+    worker.start()
+    assert started.wait(10)
+    scene.shift.close()
+    worker.join(10)
+    assert not worker.is_alive()
+    assert scene.row() == (TaskStatus.PENDING, 0)
+    assert scene.world.task(scene.media_id, "validate").retry_at == 0
+    assert [hint.key for hint in scene.world.inbox.take()] == ["validate"]
+
+
+def test_after_a_shutdown_nothing_new_is_begun() -> None:
+    scene = Scene(lambda turn: turn.holding.allowed())
+    scene.shift.close()
+    assert scene.take() is None
+    assert scene.row() == (TaskStatus.PENDING, 0)
+
+
+def test_work_that_is_done_is_committed_when_the_records_come_back_and_not_done_again() -> None:
+    runs = []
+
+    def work(turn: Turn) -> None:
+        runs.append(turn.task.epoch)
+        records = scene.world.records
+        assert isinstance(records, FlakyRecords)
+        records.left[0] = 3
+        turn.close()
+
+    scene = Scene(work)
+    scene.take()
+    assert runs == [1]
+    assert scene.row()[0] is TaskStatus.DONE
+
+
+def test_losing_the_lease_ends_the_work_and_stays_silent() -> None:
+    ended: list[BaseException] = []
+
+    def work(turn: Turn) -> None:
+        scene.world.records.turn(10_000)  # this process slept past its lease, and another took the task
+        thief = scene.ledger.claim(scene.media_id, "validate")
+        assert thief is not None
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                turn.holding.pause(0.1)
+                turn.holding.allowed()
+            except Exception as error:
+                ended.append(error)
+                raise
+        pytest.fail("the holding never noticed")
+
+    scene = Scene(work, lease=FAST)
+    assert scene.take() is None
+    assert [type(error).__name__ for error in ended] == ["LeaseLostError"]
+    assert scene.row() == (TaskStatus.RUNNING, 2)  # the thief's
+
+
+def test_a_stage_that_takes_too_long_is_cut_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(turn: Turn) -> None:
+        turn.holding.pause(30)
+        turn.holding.allowed()
+
+    scene = Scene(work)
+    brief = replace(PIPELINE.stages["validate"], timeout=0.2)
+    monkeypatch.setattr(
+        "tests.unit.test_envelope.PIPELINE", replace(PIPELINE, stages={**PIPELINE.stages, "validate": brief})
+    )
+    assert scene.take() is not None
+    assert scene.row() == (TaskStatus.PENDING, 1)
+    assert scene.world.task(scene.media_id, "validate").last_error == "TransientError: not done within 0.2 s"
+
+
+def test_a_deleted_media_stops_its_running_work_at_the_next_renewal() -> None:
+    def work(turn: Turn) -> None:
+        scene.ledger.delete(scene.media_id)
+        turn.holding.pause(10)
+        turn.holding.allowed()
+
+    scene = Scene(work, lease=FAST)
+    began = time.monotonic()
+    scene.take()
+    assert time.monotonic() - began < 8
+    assert scene.row()[0] is TaskStatus.PARKED
+    assert scene.world.media(scene.media_id).status is Status.DELETED
+
+
+def test_a_hint_for_work_that_nobody_wants_changes_nothing() -> None:
+    scene = Scene(failing(AssertionError("must not run")))
+    tools_row = scene.world.task(scene.media_id, "validate")
+    key = task_key(scene.media_id, "thumbnail")
+    change: Change = Update(key, Compare("status", "=", "PENDING"))
+    assert scene.world.records.get(change.key) is None
+    assert (
+        Envelope(
+            Tools(scene.ledger, None, scene.world.inbox, PIPELINE, Path(), "ffmpeg", scene.shift),  # type: ignore[arg-type]
+            {},
+        ).take(scene.media_id, "thumbnail")
+        is None
+    )
+    assert scene.world.records.get(key) is None
+    assert scene.world.task(scene.media_id, "validate") == tools_row
+
+
+def test_released_is_no_failure() -> None:
+    scene = Scene(failing(ReleasedError()))
+    for _ in range(BOUND + 1):
+        scene.take()
+    assert scene.row() == (TaskStatus.PENDING, 0)
