@@ -1,0 +1,151 @@
+"""The way of one file: looked at, intended, streamed into S3, committed; or, if anything goes wrong, taken back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from starlette.requests import ClientDisconnect
+
+from ingest.budget import Budget
+from ingest.leases import Hold, intended
+from ingest.problems import ProblemError
+from ingest.settling import arrived, settle
+from ingest.streaming import PART, Transfer
+from ingest.submissions import Submission
+from pipeline import keys, names
+from pipeline.errors import DarkroomError, LeaseLostError
+from pipeline.events import Aborted, Stored
+from pipeline.ledger import Ledger
+from pipeline.limits import Limits
+from pipeline.media import Media
+from pipeline.ports import Label, ObjectStore
+from pipeline.sniff import HEAD, Type, sniff
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Takes files in. Blocking calls run in threads of their own kind, so that a slow S3 holds no renewal up."""
+
+    ledger: Ledger
+    objects: ObjectStore
+    limits: Limits
+    budget: Budget
+    ledger_threads: Executor
+    object_threads: Executor
+
+    async def take(self, submission: Submission, file: AsyncIterator[memoryview], most: int | None) -> Media:
+        """Store the file and return its record; `most` is the size that the file cannot exceed, if known.
+
+        Raises `ProblemError`, and `ClientDisconnect` when the client goes away; what was stored is then taken back.
+        """
+        head = await _head(file)
+        media = self._describe(submission, self._type_of(b"".join(head)))
+        log.debug("upload_began", media_id=media.id)
+        room = PART if most is None else min(PART, most)
+        async with self.budget.admitted(room), intended(media, self.ledger, self.ledger_threads) as hold:
+            size, etag = await self._store(media, submission, hold, (head, file), room)
+            settled = await settle(await hold.task(), Stored(size, etag), self.ledger, self.ledger_threads)
+        if not arrived(settled):
+            raise ProblemError("upload_superseded")
+        return settled
+
+    async def _store(
+        self,
+        media: Media,
+        submission: Submission,
+        hold: Hold,
+        content: tuple[list[memoryview], AsyncIterator[memoryview]],
+        room: int,
+    ) -> tuple[int, str]:
+        facts = {"projectId": media.project_id, "mediaId": media.id, "fieldName": submission.field_name}
+        label = Label(media.mime_type, facts, disposition=names.disposition(media.file_name))
+        threads, target = self.object_threads, (media.s3_key, label)
+        transfer = Transfer(self.objects, threads, self.budget, target, room, hold.check)
+        head, rest = content
+        try:
+            for view in head:
+                await transfer.write(view)
+            async for view in rest:
+                if transfer.size + len(view) > self.limits.bytes:
+                    raise ProblemError("bytes_exceeded")  # noqa: TRY301 - one way out for all that goes wrong
+                await transfer.write(view)
+            return transfer.size, await transfer.finish()
+        except BaseException as error:
+            await transfer.abandon()
+            await self._take_back(hold, media, error)
+            raise _public(error) from error
+
+    async def _take_back(self, hold: Hold, media: Media, error: BaseException) -> None:
+        """Say in the record that it will never be whole; whoever cannot say it leaves that to a worker."""
+        event = _aborted(error)
+        log.info("upload_aborted", media_id=media.id, reason=event.reason, error=repr(error))
+        if isinstance(error, LeaseLostError):
+            return
+        try:
+            await settle(await hold.task(), event, self.ledger, self.ledger_threads)
+        except ProblemError:
+            log.warning("upload_left_to_recovery", media_id=media.id)
+
+    def _type_of(self, head: bytes) -> Type:
+        found = sniff(head)
+        if found is None:
+            raise ProblemError("format_unsupported")
+        if found.mime_type not in self.limits.accept:
+            raise ProblemError("type_not_accepted")
+        return found
+
+    def _describe(self, submission: Submission, found: Type) -> Media:
+        media_id, project_id = keys.new_media_id(), submission.project_id
+        name = names.safe(submission.original_name, found)
+        key = keys.original(project_id, media_id, name)
+        return Media(
+            id=media_id,
+            project_id=project_id,
+            original_name=names.kept(submission.original_name or name),
+            file_name=name,
+            file_type=found.kind,
+            mime_type=found.mime_type,
+            s3_key=key,
+            s3_url=self.ledger.site.url(key),
+            upload_date=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            position=None,  # drawn with the intent
+        )
+
+
+async def _head(file: AsyncIterator[memoryview]) -> list[memoryview]:
+    """The first pieces of the file, until they are enough to tell what it is."""
+    pieces: list[memoryview] = []
+    async for view in file:
+        pieces.append(view)
+        if sum(map(len, pieces)) >= HEAD:
+            break
+    return pieces
+
+
+def _aborted(error: BaseException) -> Aborted:
+    match error:
+        case ProblemError():
+            return Aborted(error.code, error.sentence)
+        case ClientDisconnect():
+            return Aborted("client_gone", "The client went away before the upload was complete.")
+        case asyncio.CancelledError():
+            return _aborted(ProblemError("shutting_down"))
+        case DarkroomError():
+            return _aborted(ProblemError("storage_unavailable"))
+        case _:
+            return _aborted(ProblemError("internal_error"))
+
+
+def _public(error: BaseException) -> BaseException:
+    match error:
+        case LeaseLostError():
+            return ProblemError("upload_superseded")
+        case DarkroomError():
+            return ProblemError("storage_unavailable")
+        case _:
+            return error

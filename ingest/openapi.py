@@ -1,0 +1,181 @@
+"""The HTTP contract as an OpenAPI 3.1 document: it says what the endpoints do, and is served beside them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ingest.problems import PROBLEMS
+from ingest.reads import MOST, USUAL
+from pipeline.keys import MEDIA_ID, PROJECT_ID
+from pipeline.limits import Limits
+from pipeline.media import Status
+
+Json = dict[str, Any]
+
+_TEXT: Json = {"type": "string"}
+_PROJECT: Json = {"type": "string", "pattern": f"^{PROJECT_ID.pattern}$"}
+_MEDIA: Json = {"type": "string", "pattern": f"^{MEDIA_ID.pattern}$"}
+_NUMBER: Json = {"type": "integer", "minimum": 0}
+_URL: Json = {"type": "string", "format": "uri"}
+
+# Any endpoint may answer these.
+_ANYWHERE = ("host_not_allowed", "origin_not_allowed", "internal_error")
+_FORM = (
+    *("no_file", "file_empty", "two_files", "unexpected_file", "not_multipart", "boundary_missing", "malformed_form"),
+    *("form_truncated", "too_many_fields", "field_too_large", "project_id_missing", "project_id_invalid"),
+    *("project_id_after_file", "project_id_conflict", "request_timeout", "upload_superseded", "bytes_exceeded"),
+    *("format_unsupported", "type_not_accepted", "busy", "storage_unavailable", "records_unavailable"),
+    "shutting_down",
+)
+_ADOPTION = (
+    *("malformed_json", "key_invalid", "project_id_missing", "project_id_invalid", "object_missing", "object_changed"),
+    *("bytes_exceeded", "body_too_large", "type_not_accepted", "unavailable"),
+)
+
+
+def document(limits: Limits) -> Json:
+    """The document for a server with these limits."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Darkroom",
+            "version": "1",
+            "description": "Takes photos and videos in, and says what became of them.",
+        },
+        "paths": {
+            "/api/upload": {"post": _upload(limits)},
+            "/api/media": {"post": _adoption()},
+            "/api/media/{mediaId}": {"get": _get(), "delete": _delete()},
+            "/api/projects/{projectId}/media": {"get": _list()},
+            "/healthz": {"get": _operation("Whether the process lives", {"200": _answer("It does")}, ())},
+            "/readyz": {"get": _readyz()},
+        },
+        "components": {"schemas": {"Media": _media(), "Created": _created(), "Error": _error()}},
+    }
+
+
+def _upload(limits: Limits) -> Json:
+    fields = {
+        "projectId": {**_PROJECT, "description": "Must come before the file."},
+        "fileName": {**_TEXT, "description": "Instead of the file part's own name. Must come before the file."},
+        "file": {
+            "type": "string",
+            "contentMediaType": "application/octet-stream",
+            "description": f"At most {limits.bytes} bytes of {', '.join(sorted(limits.accept))}, told by its content.",
+        },
+    }
+    form = {"type": "object", "required": ["file"], "properties": fields}
+    return _operation(
+        "Upload a photo or video",
+        {"201": _answer("Stored; its renditions are being made", "Created")},
+        _FORM,
+        parameters=[
+            _parameter("projectId", "query", _PROJECT, "Instead of the form field.", required=False),
+            _parameter("X-Project-Id", "header", _PROJECT, "Instead of the form field.", required=False),
+        ],
+        requestBody={"required": True, "content": {"multipart/form-data": {"schema": form}}},
+    )
+
+
+def _adoption() -> Json:
+    wanted = {"type": "object", "required": ["projectId", "key"], "properties": {"projectId": _PROJECT, "key": _TEXT}}
+    answers = {
+        "201": _answer("Taken; its renditions are being made", "Created"),
+        "200": _answer("The object was taken before: this is its media", "Created"),
+    }
+    body = {"required": True, "content": {"application/json": {"schema": wanted}}}
+    return _operation("Take an object that is in the bucket already", answers, _ADOPTION, requestBody=body)
+
+
+def _get() -> Json:
+    answers = {"200": _answer("The record", "Media")}
+    return _operation("One media", answers, ("media_not_found", "records_unavailable"), parameters=[_media_id()])
+
+
+def _delete() -> Json:
+    answers = {"204": _answer("Deleted; its files go soon. Repeating it is harmless")}
+    return _operation("Delete a media", answers, ("media_not_found", "records_unavailable"), parameters=[_media_id()])
+
+
+def _list() -> Json:
+    page = {
+        "type": "object",
+        "required": ["items", "cursor"],
+        "properties": {
+            "items": {"type": "array", "items": _ref("Media")},
+            "cursor": {"type": ["string", "null"], "description": "Gives the next page; null on the last."},
+        },
+    }
+    bounds = {"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL}
+    return _operation(
+        "A project's media, by position",
+        {"200": {"description": "One page", "content": {"application/json": {"schema": page}}}},
+        ("project_id_invalid", "limit_invalid", "cursor_invalid", "records_unavailable"),
+        parameters=[
+            _parameter("projectId", "path", _PROJECT, "The project."),
+            _parameter("limit", "query", bounds, "Media on a page.", required=False),
+            _parameter("cursor", "query", _TEXT, "Where the page before ended.", required=False),
+        ],
+    )
+
+
+def _readyz() -> Json:
+    answers = {"200": _answer("Uploads can be taken"), "503": _answer("They cannot; each dependency is named")}
+    return _operation("Whether what the server needs is there", answers, ())
+
+
+def _operation(summary: str, answers: Json, codes: Iterable[str], **more: object) -> Json:
+    by_status: dict[int, list[str]] = {}
+    for code in (*codes, *_ANYWHERE):
+        by_status.setdefault(PROBLEMS[code][0], []).append(code)
+    errors = {str(status): _answer(", ".join(found), "Error") for status, found in sorted(by_status.items())}
+    return {"summary": summary, **more, "responses": {**errors, **answers}}
+
+
+def _answer(description: str, schema: str | None = None) -> Json:
+    content = {} if schema is None else {"content": {"application/json": {"schema": _ref(schema)}}}
+    return {"description": description, **content}
+
+
+def _parameter(name: str, place: str, schema: Json, description: str, *, required: bool = True) -> Json:
+    return {"name": name, "in": place, "required": required, "schema": schema, "description": description}
+
+
+def _media_id() -> Json:
+    return _parameter("mediaId", "path", _MEDIA, "The media.")
+
+
+def _ref(schema: str) -> Json:
+    return {"$ref": f"#/components/schemas/{schema}"}
+
+
+def _object(properties: Json, required: Iterable[str]) -> Json:
+    return {"type": "object", "required": list(required), "properties": properties}
+
+
+def _created() -> Json:
+    properties = {"success": {"const": True}, "mediaId": _MEDIA, "url": _URL, "s3Key": _TEXT, "statusUrl": _URL}
+    return _object(properties, properties)
+
+
+def _error() -> Json:
+    properties = {"success": {"const": False}, "error": _TEXT, "code": {"enum": list(PROBLEMS)}}
+    return _object(properties, properties)
+
+
+def _media() -> Json:
+    texts = ("originalName", "fileName", "mimeType", "s3Key", "s3Url", "reason", "error", "etag", "checksum", "recipe")
+    maps = ("renditions", "placeholder", "probe")
+    properties = {
+        "id": _MEDIA,
+        "projectId": _PROJECT,
+        "status": {"enum": [status.value for status in Status]},
+        "fileType": {"enum": ["image", "video"]},
+        "uploadDate": {"type": "string", "format": "date-time"},
+        "position": _NUMBER,
+        "size": {**_NUMBER, "description": "Bytes."},
+        "version": _NUMBER,
+        "urls": {"type": "object", "additionalProperties": _URL, "description": "By name: original, thumbnail, ..."},
+        **dict.fromkeys(texts, _TEXT),
+        **{name: {"type": "object"} for name in maps},
+    }
+    return _object(properties, ("id", "projectId", "status", "fileType", "mimeType", "uploadDate"))

@@ -1,0 +1,76 @@
+"""Every error that a client can be answered with: a stable code, an HTTP status and a sentence it can act on."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from starlette.responses import JSONResponse
+
+from pipeline.limits import REASONS
+
+RETRY_AFTER = 5
+"""Seconds after which a client that met a 503 may try again."""
+
+PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
+    {
+        "no_file": (400, "Send a file in the form field 'file'."),
+        "file_empty": (400, "The file is empty."),
+        "two_files": (400, "Send one file per request."),
+        "unexpected_file": (400, "Files are taken in the form field 'file' alone."),
+        "project_id_missing": (
+            400,
+            "Send projectId: a form field before the file, a query parameter, or the header X-Project-Id.",
+        ),
+        "project_id_invalid": (400, "A projectId is 1 to 64 letters, digits, '_' or '-'."),
+        "project_id_after_file": (400, "The form field projectId must come before the file."),
+        "project_id_conflict": (400, "The request names two different projects."),
+        "not_multipart": (400, "Send the form as multipart/form-data."),
+        "boundary_missing": (400, "The Content-Type of the form names no usable boundary."),
+        "malformed_form": (400, "The body is no well-formed multipart/form-data."),
+        "form_truncated": (400, "The form ends before its closing boundary."),
+        "too_many_fields": (400, "The form has too many fields."),
+        "field_too_large": (400, "A field of the form is too long."),
+        "malformed_json": (400, "The body is no JSON object of the expected shape."),
+        "key_invalid": (
+            400,
+            "A key names one object of the bucket in 1 to 1024 bytes; those under projects/ and renditions/ are taken.",
+        ),
+        "cursor_invalid": (400, "This cursor was not given out here."),
+        "limit_invalid": (400, "The limit must be a number from 1 to 200."),
+        "host_not_allowed": (403, "This server does not answer to that host name."),
+        "origin_not_allowed": (403, "Pages of this origin may not use this server."),
+        "not_found": (404, "There is nothing here."),
+        "media_not_found": (404, "There is no such media."),
+        "object_missing": (404, "There is no such object in the bucket."),
+        "method_not_allowed": (405, "This address does not take that method."),
+        "request_timeout": (408, "No data came for too long."),
+        "upload_superseded": (409, "The upload was ended from elsewhere before it was complete."),
+        "object_changed": (409, "The object was replaced while it was looked at."),
+        "bytes_exceeded": (413, REASONS["bytes_exceeded"]),
+        "body_too_large": (413, "The body is larger than this address takes."),
+        "format_unsupported": (415, REASONS["format_unsupported"]),
+        "type_not_accepted": (415, REASONS["type_not_accepted"]),
+        "internal_error": (500, "Something went wrong on our side."),
+        "busy": (503, "Too many uploads are going on. Try again shortly."),
+        "unavailable": (503, "Something this needs cannot be reached. Try again shortly."),
+        "storage_unavailable": (503, "The storage cannot be reached. Try again shortly."),
+        "records_unavailable": (503, "The records cannot be reached. Try again shortly."),
+        "shutting_down": (503, "The server is being restarted. Try again shortly."),
+    }
+)
+
+
+class ProblemError(Exception):
+    """A request that ends with an error; `code` is one of `PROBLEMS`."""
+
+    def __init__(self, code: str) -> None:
+        """Look the rest up."""
+        self.code = code
+        self.status, self.sentence = PROBLEMS[code]
+        super().__init__(code)
+
+
+def reply(problem: ProblemError, detail: str | None = None) -> JSONResponse:
+    """The error as a response; `detail` says more about the inside, and is for development only."""
+    body = {"success": False, "error": problem.sentence, "code": problem.code}
+    headers = {"Retry-After": str(RETRY_AFTER)} if problem.status == PROBLEMS["busy"][0] else None
+    return JSONResponse(body if detail is None else body | {"detail": detail}, problem.status, headers)

@@ -1,0 +1,93 @@
+"""Media as clients see them: one, a project's, and their deletion."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ingest.problems import ProblemError
+from ingest.submissions import project_of
+from pipeline.errors import UnavailableError
+from pipeline.keys import MEDIA_ID
+from pipeline.ledger import Ledger
+from pipeline.rows import media_of, public
+
+USUAL, MOST = 50, 200
+"""Media on one page of a project's list."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Reads:
+    """The endpoints."""
+
+    ledger: Ledger
+    threads: Executor
+
+    async def one(self, request: Request) -> Response:
+        """GET: the media's record. DELETE: delete it; its bytes go later."""
+        media_id = request.state.facts["media_id"] = _media_id(request)
+        deleting = request.method == "DELETE"
+        media = await self._in_thread(self.ledger.delete if deleting else self.ledger.read, media_id)
+        if media is None:
+            raise ProblemError("media_not_found")
+        return Response(status_code=204) if deleting else JSONResponse(public(media))
+
+    async def project(self, request: Request) -> Response:
+        """A page of a project's media, in the order of their positions."""
+        project_id = project_of([request.path_params["project_id"]])
+        limit = _limit(request.query_params.get("limit"))
+        after = _position(request.query_params.get("cursor"))
+        # One more than is shown tells whether there is a next page.
+        rows = await self._in_thread(self.ledger.records.project, project_id or "", after, limit + 1)
+        page = [media_of(row) for row in rows[:limit]]
+        cursor = _cursor(rows[limit - 1]["position"]) if len(rows) > limit else None
+        return JSONResponse({"items": [public(media) for media in page], "cursor": cursor})
+
+    async def _in_thread(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self.threads, partial(function, *args, **kwargs))
+        except UnavailableError as error:
+            raise ProblemError("records_unavailable") from error
+
+
+def _media_id(request: Request) -> str:
+    media_id = str(request.path_params["media_id"])
+    if not MEDIA_ID.fullmatch(media_id):
+        raise ProblemError("media_not_found")
+    return media_id
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return USUAL
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MOST)) and 1 <= int(text) <= MOST):
+        raise ProblemError("limit_invalid")
+    return int(text)
+
+
+def _cursor(position: int) -> str:
+    return base64.urlsafe_b64encode(f"p{position}".encode()).decode().rstrip("=")
+
+
+def _position(cursor: str | None) -> int:
+    """The position after which the page begins; positions count from 0."""
+    if cursor is None:
+        return -1
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        raise ProblemError("cursor_invalid") from None
+    if not (text.startswith("p") and text[1:].isdecimal()):
+        raise ProblemError("cursor_invalid")
+    return int(text[1:])

@@ -1,0 +1,153 @@
+"""A stream of bytes into one S3 object: in parts while it comes, in one request when it fits one part."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from contextlib import suppress
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+from ingest.budget import Budget
+from pipeline.errors import AlreadyStoredError, DarkroomError, TransientError
+from pipeline.ports import Label, ObjectStore, Part
+
+PART = 10 * 1024 * 1024
+"""Bytes of a part; S3 wants 5 MiB at least of all but the last, and takes 10,000 of them."""
+IN_FLIGHT = 4
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Transfer:
+    """One upload's bytes on their way to S3; at most `IN_FLIGHT` parts are under way while another is filled.
+
+    `write` returns when there is room for more: not reading meanwhile is what slows the client down. `room` is the size
+    of the first buffer, which the budget admitted; further ones are of one part each and charged to it here. `allowed`
+    is awaited before every write to S3 and raises to stop it. End with `finish`, or with `abandon` after any error.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        threads: Executor,
+        budget: Budget,
+        target: tuple[str, Label],
+        room: int,
+        allowed: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Nothing is sent yet."""
+        self.size = 0
+        self._store, self._threads, self._budget = store, threads, budget
+        self._target = target
+        self._allowed = allowed
+        self._own = self._buffer = bytearray(room)
+        self._own_free = False
+        self._filled = 0
+        self._upload: asyncio.Future[str] | None = None
+        self._calls: set[asyncio.Future[Any]] = set()
+        self._sent = self._flying = 0
+        self._parts: list[Part] = []
+        self._failure: BaseException | None = None
+        self._landed = asyncio.Event()
+
+    async def write(self, data: memoryview) -> None:
+        """Take the bytes; raises what storing an earlier part raised."""
+        self.size += len(data)
+        while data:
+            if self._filled == len(self._buffer):
+                await self._send()
+                self._buffer = await self._empty_buffer()
+            piece = data[: len(self._buffer) - self._filled]
+            self._buffer[self._filled : self._filled + len(piece)] = piece
+            self._filled += len(piece)
+            data = data[len(piece) :]
+
+    async def finish(self) -> str:
+        """Store the rest, make the object and return its ETag."""
+        # The key is this upload's alone: when it holds an object already, an answer of S3 was lost on its way.
+        if self._upload is None:
+            await self._allowed()
+            body = memoryview(self._buffer)[: self._filled]
+            with suppress(AlreadyStoredError):
+                return await self._call(self._store.put, self._target[0], body, self._target[1])
+            return await self._verified()
+        await self._send()
+        while self._flying:
+            await self._landing()
+        await self._allowed()
+        parts = sorted(self._parts, key=lambda part: part.number)
+        with suppress(AlreadyStoredError):
+            await self._call(self._store.complete, self._target[0], self._upload.result(), parts)
+        return await self._verified()
+
+    async def abandon(self) -> None:
+        """Wait for what is under way, then forget the parts. A whole object is left for the purge task to delete."""
+        while self._calls:
+            await asyncio.wait(self._calls)
+        if self._buffer and self._buffer is not self._own:
+            self._budget.give(PART)
+        if self._upload is not None and self._upload.exception() is None:
+            with suppress(DarkroomError):  # the purge task tries again
+                await self._call(self._store.abort, self._target[0], self._upload.result())
+
+    async def _verified(self) -> str:
+        found = await self._call(self._store.head, self._target[0])
+        if found is None or found.size != self.size:
+            raise TransientError(f"S3 has {found.size if found else 'nothing'} where {self.size} bytes were stored")
+        return found.etag
+
+    async def _send(self) -> None:
+        """Let what is in the buffer fly as a part; from now on the buffer is the thread's."""
+        if self._failure:
+            raise self._failure
+        await self._allowed()
+        if self._upload is None:
+            self._upload = self._start(self._store.begin, *self._target)
+        upload_id = await asyncio.shield(self._upload)
+        buffer, body = self._buffer, memoryview(self._buffer)[: self._filled]
+        self._sent += 1
+        self._flying += 1
+        part = self._start(self._store.put_part, self._target[0], upload_id, self._sent, body)
+        part.add_done_callback(lambda done: self._land(done, buffer))
+        self._buffer, self._filled = bytearray(), 0
+
+    def _land(self, done: asyncio.Future[Part], buffer: bytearray) -> None:
+        self._flying -= 1
+        if buffer is self._own:
+            self._own_free = True
+        else:
+            self._budget.give(PART)
+        if error := done.exception():
+            self._failure = self._failure or error
+        else:
+            self._parts.append(done.result())
+        self._landed.set()
+
+    async def _empty_buffer(self) -> bytearray:
+        while True:
+            if self._flying < IN_FLIGHT:
+                if self._own_free:
+                    self._own_free = False
+                    return self._own
+                if self._budget.spare(PART):
+                    return bytearray(PART)
+            await self._landing()  # the own buffer at least is in the air
+
+    async def _landing(self) -> None:
+        if not self._failure:
+            self._landed.clear()
+            await self._landed.wait()
+        if self._failure:
+            raise self._failure
+
+    async def _call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        # Shielded: a cancelled upload still has to know how its call ended.
+        return await asyncio.shield(self._start(function, *args, **kwargs))
+
+    def _start(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[R]:
+        loop = asyncio.get_running_loop()
+        call = loop.run_in_executor(self._threads, partial(function, *args, **kwargs))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return call
