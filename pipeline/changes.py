@@ -5,7 +5,7 @@ DynamoDB's: a comparison with an absent attribute is false, an update of an abse
 """
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -91,6 +91,9 @@ class Check:
 
 Change = Put | Update | Check
 
+MOST_CHANGES = 100
+"""DynamoDB's limit of a transaction."""
+
 
 class RefusedError(Exception):
     """A condition did not hold, and nothing was written.
@@ -102,6 +105,14 @@ class RefusedError(Exception):
         """Keep what was found."""
         super().__init__(f"refused: {sorted(failed)}")
         self.failed = failed
+
+
+def ensure_runnable(changes: Sequence[Change]) -> None:
+    """Raise ValueError for what cannot be one transaction: more than `MOST_CHANGES`, or one row twice."""
+    if len(changes) > MOST_CHANGES:
+        raise ValueError(f"{len(changes)} changes are more than the {MOST_CHANGES} of one transaction")
+    if len({change.key for change in changes}) < len(changes):
+        raise ValueError("a transaction changes no row twice")
 
 
 def holds(condition: Condition | None, row: Row | None) -> bool:

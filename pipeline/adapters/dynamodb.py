@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from pipeline.adapters.clock import StoreClock, monotonic
 from pipeline.adapters.items import item_of, key_of, request, row_of
-from pipeline.changes import Change, Check, Key, Put, RefusedError, Row, Update
+from pipeline.changes import Change, Check, Key, Put, RefusedError, Row, Update, ensure_runnable
 from pipeline.errors import PermanentError, UnavailableError
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class DynamoRecords:
 
     def write(self, changes: Sequence[Change]) -> None:
         """Run all changes or none; a single one needs no transaction, which costs twice as much."""
+        ensure_runnable(changes)
         match changes:
             case [Put() as change]:
                 self._call(self.client.put_item, **request(change, self._table(change.key)))
@@ -164,8 +165,8 @@ def _translated(error: ClientError) -> Exception:
 
     Whatever the operator has to mend (credentials, a missing table) is `UnavailableError`: no file is to blame.
     """
-    code, text = error.response["Error"]["Code"], str(error)
-    reasons = _reasons(error)
+    code, reasons = error.response["Error"]["Code"], _reasons(error)
+    text = " ".join([str(error), *(reason.get("Message", "") for reason in reasons)])
     if code == "ConditionalCheckFailedException":
         reasons = [{"Code": "ConditionalCheckFailed", "Item": error.response.get("Item")}]
     failed = {

@@ -15,13 +15,12 @@ from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import Any, cast
 
-from pipeline.changes import Change, Check, Key, RefusedError, Row, Update, apply, holds
+from pipeline.changes import Change, Check, Key, RefusedError, Row, Update, apply, ensure_runnable, holds
 from pipeline.errors import PermanentError, UnavailableError
 
 MEMORY = ":memory:"
-MOST_CHANGES = 100
 MOST_BYTES = 400 * 1024
-"""DynamoDB's limits of a transaction and of an item, kept here so that nothing works on a laptop only."""
+"""DynamoDB's limit of an item, kept here so that nothing works on a laptop only."""
 
 _BUSY_SECONDS = 5.0
 _EXPIRY_CHANCE = 0.01
@@ -143,8 +142,7 @@ class SqliteRecords:
             raise UnavailableError(f"sqlite: {error}") from error
 
     def _run(self, changes: Sequence[Change]) -> list[Row | None]:
-        if len(changes) > MOST_CHANGES or len({change.key for change in changes}) < len(changes):
-            raise ValueError(f"{len(changes)} changes: at most {MOST_CHANGES}, and no row twice")
+        ensure_runnable(changes)
         with self._transaction() as connection:
             found = [_read(connection, change.key) for change in changes]
             pairs = list(zip(changes, found, strict=True))
@@ -182,8 +180,18 @@ class SqliteRecords:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, _BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.executescript(_SCHEMA)
-        return connection
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                connection.executescript(_SCHEMA)
+            except sqlite3.OperationalError:
+                # The first switch of a file to WAL does not wait for others who do the same: SQLITE_BUSY at once.
+                if time.monotonic() > deadline:
+                    connection.close()
+                    raise
+                time.sleep(0.01)
+            else:
+                return connection
 
 
 def _read(connection: sqlite3.Connection, key: Key) -> Row | None:
