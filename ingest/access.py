@@ -5,6 +5,7 @@ host name of its own there (DNS rebinding); `Origin` gives the first away and `H
 """
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ _PREFLIGHT = {
     "Access-Control-Max-Age": "600",
 }
 _EXPOSED = "Location, Retry-After, X-Request-Id"
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d*)?", re.ASCII)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -101,22 +103,17 @@ class Cors:
 
 def _same(origin: str, headers: Headers) -> bool:
     """Whether the page came from this server; behind a proxy the scheme it sees is not the browser's."""
-    return _authority(origin) == _authority(f"{origin.partition(':')[0]}://{headers.get('host', '')}")
+    try:
+        page, own = urlsplit(origin), urlsplit(f"//{headers.get('host', '')}")
+        usual = _DEFAULT_PORTS[page.scheme]
+        return bool(page.hostname) and (page.hostname, page.port or usual) == (own.hostname, own.port or usual)
+    except (KeyError, ValueError):
+        return False
 
 
 def _name(host: str) -> str:
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:
-        return ""
-
-
-def _authority(url: str) -> tuple[str | None, int | None] | None:
-    try:
-        parts = urlsplit(url)
-        return parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)
-    except ValueError:
-        return None
+    match = _HOST.fullmatch(host)
+    return match[1].strip("[]").lower() if match else ""
 
 
 def _loopback(bind: str) -> bool:
