@@ -14,6 +14,7 @@ from ops.rundir import InUseError, RunDir
 from ops.stores import NoStoreError
 from ops.supervisor import GaveUpError
 from pipeline.config import ConfigError
+from pipeline.errors import UnavailableError
 from pipeline.settings import SettingsError
 
 EXPECTED = (
@@ -24,6 +25,7 @@ EXPECTED = (
     NoStoreError,
     PortError,
     SettingsError,
+    UnavailableError,
     dynamodb_local.NotAcceptedError,
     roles.UnknownQueueError,
 )
@@ -60,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("sweeper", help="hint overdue tasks again")
     command.set_defaults(command=lambda _: roles.sweeper())
+
+    command = commands.add_parser("setup", help="create bucket and tables where missing")
+    command.set_defaults(command=lambda _: roles.setup())
+
+    command = commands.add_parser("clean", help="remove RUN_DIR and all its data")
+    command.set_defaults(command=lambda _: _run_dir().remove())
 
     command = commands.add_parser("fetch-dynamodb-local", help="fetch DynamoDB Local (DYNAMODB_LOCAL_LICENCE)")
     command.set_defaults(command=lambda _: _fetch_dynamodb_local())

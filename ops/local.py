@@ -65,8 +65,7 @@ def started(run_dir: RunDir, environ: Mapping[str, str], display: Display, stop:
         valkey = servers.valkey(run_dir.path / "valkey", picked["valkey"])
         keys = {**dict(zip(stores.KEY_PAIR, run_dir.credentials(), strict=True)), **store.env}
         weed = servers.weed(run_dir.path / "s3", picked, *(keys[name] for name in stores.KEY_PAIR))
-        env = {
-            **_without_aws(environ),
+        settings = {
             **LOCAL,
             **keys,
             "AWS_ENDPOINT_URL_S3": weed.address,
@@ -77,6 +76,7 @@ def started(run_dir: RunDir, environ: Mapping[str, str], display: Display, stop:
             "PIPELINE": str(toml),
             "SCRATCH_DIR": str(run_dir.scratch()),
         }
+        env = {**without_aws(environ), **settings}
         with Supervisor(run_dir.path, display, stop) as supervisor:
             first = [valkey, weed]
             if store.embedded:
@@ -88,7 +88,7 @@ def started(run_dir: RunDir, environ: Mapping[str, str], display: Display, stop:
                 _ingest(env, port), *(_role(env, "worker", queue) for queue in queues), _role(env, "sweeper")
             )
             display.settle()
-            stack = Stack(f"http://{HOST}:{port}", os.getpid(), env)
+            stack = Stack(f"http://{HOST}:{port}", os.getpid(), settings)
             with run_dir.announced(stack):
                 yield Running(stack, supervisor)
 
@@ -103,7 +103,7 @@ def _free_port(text: str) -> int:
     return int(text)
 
 
-def _without_aws(environ: Mapping[str, str]) -> dict[str, str]:
+def without_aws(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment without the account its owner works on elsewhere: nothing here may reach it unasked."""
     return {name: value for name, value in environ.items() if not name.startswith("AWS_")}
 

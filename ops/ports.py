@@ -4,9 +4,12 @@ import random
 import socket
 from collections.abc import Container, Iterable, Iterator, Mapping
 
-# Below the ranges from which Linux (32768) and macOS (49152) take the ports of outgoing connections, so that none of
-# those lands on a port between our look and the server's bind.
-RANGE = range(20_000, 32_000)
+TWIN = 10_000
+"""SeaweedFS serves gRPC so far above each of its ports, and some of its parts look nowhere else."""
+
+# Twins are no ports of somebody else, and lie below the ranges from which Linux (32768) and macOS (49152) take the ports
+# of outgoing connections: none of those lands on a port between our look and the server's bind.
+RANGE = range(10_000, 20_000)
 
 # Both are tried: macOS lets a server listen on one while another listens on the other.
 INTERFACES = ("127.0.0.1", "0.0.0.0")  # noqa: S104 - only tried, never served on
@@ -18,17 +21,21 @@ def is_free(port: int) -> bool:
 
 
 def free(taken: Container[int] = ()) -> Iterator[int]:
-    """Yield distinct ports on which nobody listens."""
+    """Yield distinct ports on which, and on whose twins, nobody listens."""
     for port in random.sample(RANGE, len(RANGE)):
-        if port not in taken and is_free(port):
+        if port not in taken and _is_pair_free(port):
             yield port
 
 
 def pick(names: Iterable[str], last: Mapping[str, int]) -> dict[str, int]:
     """Give each name a free port: the one of the last run where nobody took it since."""
-    kept = {name: last[name] for name in names if name in last and is_free(last[name])}
+    kept = {name: last[name] for name in names if name in last and _is_pair_free(last[name])}
     fresh = free(kept.values())
     return {name: kept.get(name) or next(fresh) for name in names}
+
+
+def _is_pair_free(port: int) -> bool:
+    return is_free(port) and is_free(port + TWIN)
 
 
 def _can_listen(interface: str, port: int) -> bool:

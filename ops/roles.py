@@ -9,7 +9,11 @@ from ops import processes
 from ops.signals import stop_event
 from ops.warden import Warden
 from pipeline import config
+from pipeline.adapters import logs
+from pipeline.adapters.installation import install
+from pipeline.adapters.wiring import connect
 from pipeline.settings import read_settings
+from workers.sweeper import Sweeper
 
 PUT_DOWN = 4_000
 """Milliseconds that a worker process waits for its threads after SIGTERM; rows are given back within two seconds."""
@@ -26,15 +30,22 @@ class UnknownQueueError(Exception):
 
 
 def ingest() -> None:
-    """Become the HTTP server; how long open uploads may take to end is up to whoever sends SIGTERM."""
-    settings = read_settings()
-    options = ["--host", settings.host, "--port", str(settings.port), "--no-access-log", "--no-server-header"]
-    _become("uvicorn", "--factory", "ingest.app:create", *options)
+    """Become the HTTP server."""
+    processes.replace([sys.executable, "-m", "ingest.app"], dict(os.environ))
 
 
 def sweeper() -> None:
-    """Become the sweeper."""
-    _become("workers.sweeper")
+    """Sweep until SIGTERM."""
+    settings = read_settings()
+    logs.configure(json=settings.json_logs, role="sweeper")
+    services = connect(settings)
+    Sweeper(services.ledger.records, services.queue, stop_event()).run()
+
+
+def setup() -> None:
+    """Create bucket and tables where missing."""
+    settings = read_settings()
+    install(settings, publish_originals=config.load(settings.pipeline).publish_originals)
 
 
 def worker(queues: Sequence[str]) -> int:
@@ -81,7 +92,3 @@ def _dramatiq(queue: str, threads: int) -> list[str]:
 def _tuned(threads: int) -> dict[str, str]:
     """Return our environment with Dramatiq's knobs: nobody holds a message that another could work on."""
     return {**os.environ, "dramatiq_queue_prefetch": str(threads), "dramatiq_worker_timeout": str(POLL)}
-
-
-def _become(module: str, *arguments: str) -> None:
-    processes.replace([sys.executable, "-m", module, *arguments], dict(os.environ))

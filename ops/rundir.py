@@ -19,7 +19,7 @@ class InUseError(Exception):
 
 @dataclass(frozen=True)
 class Stack:
-    """A running stack: where it answers, its supervisor, and the environment that makes a command work on it."""
+    """A running stack: where it answers, its supervisor, and the settings that make a command work on it."""
 
     url: str
     pid: int
@@ -72,6 +72,16 @@ class RunDir:
     def forget(self) -> None:
         """Remove the note of a stack that runs no more."""
         (self.path / "stack.json").unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Remove the folder and all its data.
+
+        Raises:
+            InUseError: a stack runs in it.
+        """
+        if (self.path / "lock").exists():  # else it is none of ours
+            with self.held():
+                shutil.rmtree(self.path)
 
     def scratch(self) -> Path:
         """Return an empty folder for files in the making; what a killed worker left is removed."""

@@ -6,9 +6,12 @@ from importlib.metadata import files
 from pathlib import Path
 
 from ops.child import Child
+from ops.ports import TWIN
 from ops.probes import answers_ping, http_status
 
-WEED_PORTS = tuple(f"{part}{grpc}" for part in ("master", "volume", "filer", "s3", "admin") for grpc in ("", ".grpc"))
+WEED_PORTS = ("master", "volume", "filer", "s3", "admin")
+
+SOCKETS = "/tmp/seaweedfs-*-{}.sock"  # noqa: S108 - where SeaweedFS puts them, whatever TMPDIR says
 
 HTTP_OK = 200
 
@@ -77,9 +80,7 @@ def weed(folder: Path, ports: dict[str, int], access_key: str, secret_key: str) 
         "s3.allowDeleteBucketNotEmpty": "false",
         "master.telemetry": "false",
     }
-    for name in WEED_PORTS:
-        part, _, grpc = name.partition(".")
-        options[f"{part}.port.grpc" if grpc else f"{part}.port"] = str(ports[name])
+    options |= {f"{name}.port": str(ports[name]) for name in WEED_PORTS}
     return Child(
         name="s3",
         argv=(
@@ -96,7 +97,7 @@ def weed(folder: Path, ports: dict[str, int], access_key: str, secret_key: str) 
         },
         cwd=folder,
         address=f"http://127.0.0.1:{ports['s3']}",
-        litter=tuple(f"/tmp/seaweedfs-*-{port}.sock" for port in ports.values()),  # noqa: S108 - its choice, not ours
+        litter=tuple(SOCKETS.format(port) for name in WEED_PORTS for port in (ports[name], ports[name] + TWIN)),
         ready=lambda: (
             http_status(ports["s3"], "/healthz") == HTTP_OK
             and http_status(ports["master"], "/dir/assign") == HTTP_OK  # a volume can be written
