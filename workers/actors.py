@@ -8,7 +8,7 @@ import structlog
 
 from pipeline.adoption import adopt
 from pipeline.config import Pipeline
-from pipeline.errors import UnavailableError
+from pipeline.errors import PermanentError, UnavailableError
 from workers import chores, making
 from workers.rendering import Envelope, Tools, Work
 from workers.stages import WORK as MAKING
@@ -60,4 +60,7 @@ def _submit(tools: Tools, projectId: str = "", key: str = "", jobId: str | None 
         log.warning("submit_failed", key=key, jobId=jobId, error=str(error))
         delay = tools.pipeline.stages["submit"].retries.delay(1)
         raise dramatiq.errors.Retry(delay=delay) from error
+    except PermanentError as error:
+        log.warning("job_refused", key=key, jobId=jobId, reason=error.reason)
+        raise
     log.info("job_accepted", mediaId=media_id, key=key, jobId=jobId)
