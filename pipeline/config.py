@@ -13,6 +13,7 @@ from pipeline import schema
 from pipeline.ladder import Audio, Rung, VideoSettings
 from pipeline.limits import Limits
 from pipeline.mistakes import explain
+from pipeline.protocol import Lease
 from pipeline.renditions import Poster, Still
 from pipeline.retries import Terms
 from pipeline.tasks import CONTROL, stage_of
@@ -47,6 +48,7 @@ class Pipeline:
     threads: Mapping[str, int]
     publish_originals: bool
     give_up: float
+    lease: Lease
 
     def stage(self, key: str) -> Stage:
         """The terms of a task, by its range key."""
@@ -101,6 +103,7 @@ def build(file: schema.File) -> Pipeline:
         threads=MappingProxyType({name: table.threads for name, table in file.queues.items()}),
         publish_originals=file.serving.publish_originals,
         give_up=file.give_up,
+        lease=Lease(length=round(1000 * file.lease.length), renewal=round(1000 * file.lease.renewal)),
     )
 
 

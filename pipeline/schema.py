@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from pipeline import units
 from pipeline.mistakes import nearest
@@ -133,10 +133,26 @@ class Serving(Table):
     publish_originals: bool = True
 
 
+class LeaseTable(Table):
+    """How long a claim holds, and how often it is renewed."""
+
+    length: Seconds
+    renewal: Seconds
+
+    @field_validator("renewal")
+    @classmethod
+    def _twice_a_lease(cls, renewal: float, others: ValidationInfo) -> float:
+        length = others.data.get("length")
+        if length is not None and renewal > length / 2:
+            raise ValueError(f"{renewal:g} s is too seldom: a lease of {length:g} s must be renewed twice before it ends")
+        return renewal
+
+
 class File(Table):
     """The whole file."""
 
     give_up: Seconds
+    lease: LeaseTable
     limits: LimitsTable
     retries: dict[Name, Retries]
     queues: dict[Name, Queue]

@@ -13,7 +13,6 @@ from pipeline.ledger import Ledger
 from pipeline.lifecycle import Site
 from pipeline.media import Media
 from pipeline.ports import Records
-from pipeline.protocol import Lease
 from pipeline.settings import Settings
 
 
@@ -38,7 +37,7 @@ def connect(settings: Settings) -> Services:
         return pipeline.queue_of(key, (media.probe or {}).get("duration"))
 
     site = Site(settings.url, pipeline.publish_originals)
-    ledger = Ledger(records(settings), queue, site, queue_of, pipeline.attempts_of, Lease())
+    ledger = Ledger(records(settings), queue, site, queue_of, pipeline.attempts_of, pipeline.lease)
     consumed = broker.make_broker(settings.redis_url, pipeline.threads)
     return Services(settings, pipeline, ledger, s3.connect(settings.s3_bucket), queue, consumed)
 
