@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.adapters import logs
 
-pytest_plugins = ["tests.backends"]
+pytest_plugins = ["tests.backends", "tests.frontdoor"]
 
 
 @pytest.fixture(autouse=True, scope="session")

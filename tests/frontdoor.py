@@ -1,0 +1,126 @@
+"""Fixtures around a running ingest server: the bucket behind it, and short names for what its clients do."""
+
+import hashlib
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import httpx
+import pytest
+
+from tests.backends import BUCKET, Backend
+from tests.multipart import CONTENT_TYPE, PNG, field, file, form
+from tests.serving import Ingest, ingest, wait_for
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MB = 1000 * 1000
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The test bucket as S3 shows it."""
+
+    client: "S3Client"
+
+    def open_uploads(self, prefix: str = "") -> list[str]:
+        """Keys of the multipart uploads that are neither completed nor aborted."""
+        found = self.client.list_multipart_uploads(Bucket=BUCKET, Prefix=prefix)
+        return [upload["Key"] for upload in found.get("Uploads", ())]
+
+    def keys(self, prefix: str) -> list[str]:
+        return [each["Key"] for each in self.client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", ())]
+
+    def head(self, key: str) -> Any:  # noqa: ANN401 - S3's answer
+        return self.client.head_object(Bucket=BUCKET, Key=key)
+
+    def digest(self, key: str) -> str:
+        """SHA-256 of the object's bytes."""
+        return hashlib.sha256(self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()).hexdigest()
+
+    def put(self, key: str, body: bytes) -> None:
+        self.client.put_object(Bucket=BUCKET, Key=key, Body=body)
+
+
+@pytest.fixture(scope="session")
+def bucket(s3: Backend) -> Bucket:
+    names = {"AWS_ACCESS_KEY_ID": "aws_access_key_id", "AWS_SECRET_ACCESS_KEY": "aws_secret_access_key"}
+    keys = {names[name]: value for name, value in s3.env.items() if name in names}
+    return Bucket(boto3.client("s3", endpoint_url=s3.url, region_name=s3.env["AWS_REGION"], **keys))  # type: ignore[call-overload]
+
+
+@pytest.fixture(scope="session")
+def ingest_env(s3: Backend, redis_url: str) -> dict[str, str]:
+    """What an ingest server has to be told."""
+    return {**s3.env, "REDIS_URL": redis_url}
+
+
+@pytest.fixture(scope="session")
+def server(ingest_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingest]:
+    """A server with the usual settings, shared by tests that leave it as it is."""
+    with ingest(tmp_path_factory.mktemp("ingest"), ingest_env) as running:
+        yield running
+
+
+def post(server: Ingest, body: bytes | Iterable[bytes], query: str = "", **headers: str) -> httpx.Response:
+    """Send an upload form."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    url = f"{server.url}/api/upload{query}"
+    return httpx.post(url, content=body, headers={"content-type": CONTENT_TYPE, **named}, timeout=120)
+
+
+def upload(server: Ingest, project: str, content: bytes = PNG, name: str = "a.png") -> httpx.Response:
+    """Send one file."""
+    return post(server, form([field("projectId", project), file(content, name)]))
+
+
+def record(server: Ingest, media_id: str) -> dict[str, Any]:
+    """What the server says of a media."""
+    return dict(httpx.get(f"{server.url}/api/media/{media_id}").raise_for_status().json())
+
+
+def records(server: Ingest, project: str) -> list[dict[str, Any]]:
+    """What it says of a project."""
+    found = httpx.get(f"{server.url}/api/projects/{project}/media").raise_for_status().json()
+    return list(found["items"])
+
+
+def settles(server: Ingest, project: str, reason: str) -> dict[str, Any]:
+    """The project's one record, once it is failed for that reason."""
+    wait_for(lambda: [each for each in records(server, project) if each["status"] == "failed"])
+    (settled,) = records(server, project)
+    assert settled["reason"] == reason
+    return settled
+
+
+@contextmanager
+def begun(server: Ingest, project: str, sent: int, size: int) -> Iterator[socket.socket]:
+    """An upload of `size` bytes of which `sent` are on their way when this returns."""
+    head, tail = form([field("projectId", project), file(b"@@")]).split(b"@@")
+    length = len(head) + size + len(tail)
+    request = (
+        f"POST /api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {length}"
+    )
+    with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+        connection.sendall(request.encode() + b"\r\n\r\n" + head + PNG + bytes(sent - len(PNG)))
+        yield connection
+
+
+def rest(size: int, sent: int) -> bytes:
+    """What completes an upload that was `begun`."""
+    return bytes(size - sent) + form([field("projectId", "any"), file(b"@@")]).split(b"@@")[1]
+
+
+def answer(connection: socket.socket) -> bytes:
+    """All that the server says until it closes or falls silent after a whole answer."""
+    received = b""
+    while b"\r\n\r\n" not in received or not received.endswith(b"}"):
+        data = connection.recv(65536)
+        if not data:
+            break
+        received += data
+    return received

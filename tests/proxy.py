@@ -1,0 +1,71 @@
+"""A TCP proxy before a real server: it makes it slow, or away, and nothing else."""
+
+import socket
+import threading
+import time
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+_PIECE = 64 * 1024
+
+
+class Proxy:
+    """Passes every connection on to `port` of this machine; `rate` bounds what goes there, all together, in bytes/s."""
+
+    def __init__(self, port: int, rate: float | None = None) -> None:
+        self._target = port
+        self._rate = rate
+        self._paid = time.monotonic()
+        self._pace = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self.away = False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listener.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """End every connection there is."""
+        for each in list(self._open):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                if self.away:
+                    client.close()
+                    continue
+                server = socket.create_connection(("127.0.0.1", self._target))
+                self._open |= {client, server}
+                for pair in ((client, server), (server, client)):
+                    threading.Thread(target=self._copy, args=(*pair, pair[0] is client), daemon=True).start()
+
+    def _copy(self, source: socket.socket, sink: socket.socket, paced: bool) -> None:  # noqa: FBT001 - a thread's target
+        with suppress(OSError):
+            while data := source.recv(_PIECE):
+                if paced and self._rate:
+                    self._wait(len(data) / self._rate)
+                sink.sendall(data)
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        source.close()
+        self._open.discard(source)
+
+    def _wait(self, seconds: float) -> None:
+        with self._pace:
+            self._paid = max(self._paid, time.monotonic()) + seconds
+            due = self._paid
+        time.sleep(max(0.0, due - time.monotonic()))
