@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 TWIN = 10_000
 """SeaweedFS serves gRPC so far above each of its ports, and some of its parts look nowhere else."""
 
-# Twins are no ports of somebody else, and lie below the ranges from which Linux (32768) and macOS (49152) take the ports
+# No twin is another one's port, and all lie below the ranges from which Linux (32768) and macOS (49152) take the ports
 # of outgoing connections: none of those lands on a port between our look and the server's bind.
 RANGE = range(10_000, 20_000)
 

@@ -6,6 +6,7 @@ that came, every group still listed is ended. Unlike PR_SET_PDEATHSIG this reach
 period and works on macOS.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -21,7 +22,10 @@ def main() -> None:
     for line in sys.stdin:
         group = int(line[1:])
         (groups.add if line.startswith("+") else groups.discard)(group)
-    left = _signal(groups, signal.SIGTERM)
+    for group in groups:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(group, signal.SIGTERM)  # its leader, who passes it on
+    left = _signal(groups, 0)
     deadline = time.monotonic() + float(sys.argv[1])
     while left and time.monotonic() < deadline:
         time.sleep(0.05)
