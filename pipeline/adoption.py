@@ -49,7 +49,8 @@ def adopt(
     return Adopted(owner, new=owner == media.id)
 
 
-def _check(project_id: str, key: str, job_id: str | None) -> None:
+def _check(project_id: object, key: object, job_id: object) -> None:
+    """Look at what came off a wire, where anything may stand."""
     if not isinstance(project_id, str) or not keys.PROJECT_ID.fullmatch(project_id):
         raise PermanentError("project_id_invalid", "projectId is 1 to 64 letters, digits, '-' or '_'.")
     if not isinstance(key, str) or not key or len(key.encode()) > LONGEST_KEY or key.endswith("/"):
@@ -65,7 +66,8 @@ def _judged(objects: ObjectStore, pipeline: Pipeline, key: str, found: Found) ->
     if found.size > pipeline.limits.bytes:
         refusal = reject("bytes_exceeded")
         raise PermanentError(refusal.reason, refusal.error)
-    sniffed = sniff(objects.read(key, HEAD, found.etag))
+    # S3 answers a range of an empty object with an error.
+    sniffed = sniff(objects.read(key, HEAD, found.etag)) if found.size else None
     if sniffed is None or sniffed.mime_type not in pipeline.limits.accept:
         refusal = reject("type_not_accepted")
         raise PermanentError(refusal.reason, refusal.error)

@@ -144,7 +144,7 @@ class LeaseTable(Table):
     def _twice_a_lease(cls, renewal: float, others: ValidationInfo) -> float:
         length = others.data.get("length")
         if length is not None and renewal > length / 2:
-            raise ValueError(f"{renewal:g} s is too seldom: a lease of {length:g} s must be renewed twice before it ends")
+            raise ValueError(f"{renewal:g} s is too seldom: a lease of {length:g} s is renewed twice before it ends")
         return renewal
 
 

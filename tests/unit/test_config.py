@@ -59,7 +59,7 @@ def test_all_mistakes_are_told_at_once_with_the_nearest_right_name(tmp_path: Pat
     assert "stages.validat.retries: there is no 'oi'; did you mean 'io'?" in text
     assert "stages.validate: is missing" in text
     assert "video.preset" in text
-    assert "lease.renewal: 20 s is too seldom: a lease of 30 s must be renewed twice before it ends" in text
+    assert "lease.renewal: 20 s is too seldom: a lease of 30 s is renewed twice before it ends" in text
 
 
 def test_a_file_that_is_not_there_or_no_toml_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,130 @@
+"""One photo and one video in by HTTP, everything out, on the whole stack."""
+
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import httpx
+import pytest
+from PIL import Image
+
+from pipeline.rows import task_of
+from pipeline.tasks import TaskStatus
+from tests import builders
+from tests.backends import unavailable
+from tests.serving import wait_for
+from tests.stack import Running, quick, running
+
+STORES = {"sqlite": {"RECORDS": "sqlite"}, "dynamodb": {"RECORDS": "dynamodb"}}
+
+
+@pytest.fixture(scope="module", params=STORES)
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    settings = dict(STORES[request.param])
+    if request.param == "dynamodb":
+        licence = os.environ.get("DYNAMODB_LOCAL_LICENCE", "")
+        if licence != "accept":
+            unavailable("DynamoDB Local's licence is not accepted (DYNAMODB_LOCAL_LICENCE=accept)")
+        settings["DYNAMODB_LOCAL_LICENCE"] = licence
+    folder = tmp_path_factory.mktemp(request.param)
+    with running(folder / "run", PIPELINE=str(quick(folder)), **settings) as up:
+        yield up
+
+
+def get(url: str) -> httpx.Response:
+    """Fetch as anybody could: without credentials."""
+    return httpx.get(url, timeout=30).raise_for_status()
+
+
+def test_a_photo_comes_out_with_all_its_stills(stack: Running, tmp_path: Path) -> None:
+    photo = builders.photo(tmp_path / "Meer & Möwe.jpg", (3000, 2000), orientation=6, secret=True)
+    record = stack.settled(stack.upload(photo, "photos"))
+    assert record["status"] == "ready"
+    assert record["originalName"] == "Meer & Möwe.jpg"
+    assert (record["probe"]["width"], record["probe"]["height"]) == (2000, 3000)
+    assert record["placeholder"].keys() >= {"thumbHash", "color"}
+    sizes = {"thumbnail": (200, 300), "small": (427, 640), "medium": (853, 1280), "large": (1365, 2048)}
+    assert record["urls"].keys() == {"original", *sizes}
+    for name, size in sizes.items():
+        answer = get(record["urls"][name])
+        rendition = record["renditions"][name]
+        assert answer.headers["content-type"] == rendition["mimeType"]
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert len(answer.content) == rendition["bytes"]
+        assert builders.SECRET.encode() not in answer.content
+        with Image.open(io.BytesIO(answer.content)) as picture:
+            assert picture.size == size == (rendition["width"], rendition["height"])
+            corner = picture.convert("RGB").getpixel((10, 10))
+            assert max(abs(a - b) for a, b in zip(corner, builders.CORNERS[0], strict=True)) < 40  # type: ignore[arg-type]
+    assert get(record["urls"]["original"]).headers["content-disposition"].startswith("attachment")
+
+
+def test_a_video_comes_out_as_hls_mp4_and_poster(stack: Running, tmp_path: Path) -> None:
+    film = builders.video(tmp_path / "clip.mp4", (640, 360), seconds=5)
+    record = stack.settled(stack.upload(film, "videos"))
+    assert record["status"] == "ready"
+    assert record["probe"]["duration"] == pytest.approx(5, abs=0.1)
+    assert record["probe"]["hasAudio"]
+    assert record["urls"].keys() >= {"original", "poster", "thumbnail", "hls", "mp4"}
+    with av.open(record["urls"]["hls"]) as hls:
+        frames = sum(1 for _ in hls.decode(video=0))
+    with av.open(io.BytesIO(get(record["urls"]["mp4"]).content)) as mp4:
+        assert mp4.streams.video[0].codec_context.name == "h264"
+        assert mp4.streams.audio[0].codec_context.name == "aac"
+        assert sum(1 for _ in mp4.decode(video=0)) == frames
+    assert frames == round(5 * record["probe"]["frameRate"])
+    with Image.open(io.BytesIO(get(record["urls"]["poster"]).content)) as poster:
+        assert poster.size == (640, 360)
+
+
+def test_what_is_no_media_is_rejected_with_a_reason_and_its_bytes_go(stack: Running, tmp_path: Path) -> None:
+    broken = builders.cut(builders.photo(tmp_path / "whole.jpg"), tmp_path / "cut.jpg", 0.5)
+    record = stack.settled(stack.upload(broken, "broken"))
+    assert (record["status"], record["reason"], record["urls"]) == ("rejected", "image_undecodable", {})
+    wait_for(lambda: httpx.get(record["s3Url"]).status_code == 404)
+
+
+def test_a_project_lists_in_order_and_a_deleted_media_is_gone(stack: Running, tmp_path: Path) -> None:
+    photo = builders.photo(tmp_path / "a.png")
+    ids = [stack.upload(photo, "order") for _ in range(3)]
+    records = [stack.settled(each) for each in ids]
+    assert [record["position"] for record in records] == [0, 1, 2]
+    assert httpx.delete(f"{stack.url}/api/media/{ids[1]}").status_code == 204
+
+    def listed() -> list[str]:
+        first = httpx.get(f"{stack.url}/api/projects/order/media", params={"limit": 1}).json()
+        rest = httpx.get(f"{stack.url}/api/projects/order/media", params={"cursor": first["cursor"]}).json()
+        return [item["id"] for item in (*first["items"], *rest["items"])]
+
+    wait_for(lambda: listed() == [ids[0], ids[2]])
+    wait_for(lambda: httpx.get(records[1]["urls"]["thumbnail"]).status_code == 404)
+    assert get(records[0]["urls"]["thumbnail"])
+    tombstone = stack.record(ids[1])
+    assert (tombstone["status"], tombstone["urls"], tombstone["originalName"]) == ("deleted", {}, "")
+
+
+def test_when_all_is_done_nothing_is_owed(stack: Running, tmp_path: Path) -> None:
+    media_id = stack.upload(builders.photo(tmp_path / "a.webp"), "books")
+    stack.settled(media_id)
+    records = stack.services().ledger.records
+
+    def rows() -> dict[str, TaskStatus]:
+        return {task.key: task.status for task in map(task_of, records.tasks(media_id))}
+
+    done = dict.fromkeys(("upload", "validate", "thumbnail", "record#ready#0"), TaskStatus.DONE)
+    wait_for(lambda: rows() == done)
+    assert all(task.get("wakeAt") is None for task in records.tasks(media_id))
+
+
+def test_the_system_s_ffmpeg_does_as_well(tmp_path: Path) -> None:
+    program = shutil.which("ffmpeg")
+    if program is None:
+        pytest.skip("there is no ffmpeg on PATH; the container image's is tested by make compose-test")
+    with running(tmp_path / "run", FFMPEG=program, PIPELINE=str(quick(tmp_path))) as up:
+        record = up.settled(up.upload(builders.video(tmp_path / "clip.mov", (320, 240), seconds=2)))
+        assert record["status"] == "ready"
+        with av.open(record["urls"]["mp4"]) as mp4:
+            assert sum(1 for _ in mp4.decode(video=0)) == round(2 * record["probe"]["frameRate"])
