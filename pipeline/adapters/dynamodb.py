@@ -86,6 +86,8 @@ class DynamoRecords:
 
     def overdue(self, shard: int, before: int, limit: int, after: int = 0) -> list[Row]:
         """Rows of the wake index that are due, earliest first."""
+        if after > before:  # which BETWEEN would call an error
+            return []
         values, due = {":a": shard, ":b": after, ":c": before}, "wakeShard = :a AND wakeAt BETWEEN :b AND :c"
         rows = self._query(self.tasks_table, due, values, IndexName="wake", Limit=limit)
         return list(islice(rows, limit))

@@ -272,6 +272,8 @@ def test_the_wake_index_lists_exactly_what_is_owed_earliest_first(records: Recor
         stored(records, Key("tasks", media_id, f"t{wake}"), wakeShard=shard, wakeAt=base + wake, queue="light")
     stored(records, Key("tasks", media_id, "asleep"), status="DONE")
     assert listed(0, 30) == ["t10", "t20", "t30"]
+    assert [row["task"] for row in records.overdue(0, base + 30, 9, base + 20)] == ["t20", "t30"]
+    assert records.overdue(0, base + 30, 9, base + 31) == []
     assert listed(1, 30) == ["t5"]
     assert [listed(shard, 99) for shard in range(2, SHARDS)] == [[]] * (SHARDS - 2)
     records.update(Update(Key("tasks", media_id, "t20"), set={"status": "DONE"}, remove=("wakeAt", "wakeShard")))
