@@ -14,6 +14,9 @@ REVISION = 1
 """Of the code that makes videos: raise it when the same settings give other files, so that they get new keys."""
 
 
+_GAPS = (
+    5  # keyframe gaps in a chunk at least: it decodes half a gap on average to reach its start, a tenth of the whole
+)
 _SLIVER = 0.25  # of a chunk: a rest no longer than that is left to the last one, and so is a duration told too long
 
 
@@ -138,7 +141,7 @@ def _encoding(probe: Probe, config: Config) -> VideoPlan:
     rate = frame_rate(probe, settings.max_fps)
     keyframe = max(1, round(settings.keyframe * rate))
     segment = keyframe * max(1, round(settings.segment / settings.keyframe))
-    chunk = segment * max(1, round(settings.chunk / settings.segment))
+    chunk = segment * max(1, round(max(settings.chunk, _GAPS * (probe.keyframe_gap or 0)) / settings.segment))
     small = [rung for rung in rungs if min(rung.width, rung.height) <= settings.mp4]
     return VideoPlan(
         rungs=rungs,

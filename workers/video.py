@@ -43,8 +43,9 @@ class Source:
 
 
 def needs_remux(probe: Probe, video: VideoPlan) -> bool:
-    """Whether chunks would seek in a container whose seeking is not exact."""
-    return video.chunks > 1 and (probe.container or "").partition(",")[0] not in _SEEKABLE
+    """Whether chunks would seek in a container whose seeking is not exact, or packets lack a time to be shown at."""
+    container = (probe.container or "").partition(",")[0]
+    return container == "avi" or (video.chunks > 1 and container not in _SEEKABLE)
 
 
 def remux(program: str, source: Source, target: Path) -> list[str]:
@@ -74,7 +75,7 @@ def chunk(program: str, source: Source, probe: Probe, video: VideoPlan, span: tu
 
 def tail(program: str, source: Source, video: VideoPlan, start: int) -> list[str]:
     """List the packets of the video stream from a frame on, undecoded, as `stream, dts, pts, ...` lines (framecrc)."""
-    packets = _seek(source, video, start)[str(source.stream)].output("pipe:1", format="framecrc", codec="copy")
+    packets = _seek(source, video, start).output("pipe:1", format="framecrc", codec="copy")
     return _argv(program, packets, *_clock(source))
 
 
@@ -82,7 +83,7 @@ def audio(program: str, source: Path, probe: Probe, video: VideoPlan) -> list[st
     """Encode all sound once: stereo AAC, gaps filled, in segments `00000.m4s`... in the working directory."""
     sound = _open(source)[str(probe.audio_stream)]
     if probe.audio_channels > _MOST_CHANNELS:
-        sound = sound.filter("pan", "stereo|c0=c0|c1=c1")
+        sound = sound.filter("channelmap", map="0|1", channel_layout="stereo")
     sound = sound.filter("aresample", SAMPLE_RATE, **{"async": 1, "first_pts": 0})
     rate = video.audio.bitrate if video.audio else None
     coding = {"codec:a": "aac", "b:a": rate, "ac": 2, "ar": SAMPLE_RATE}
@@ -135,8 +136,11 @@ def _deinterlaced(stream: Any, probe: Probe) -> Any:  # noqa: ANN401
 def _constant_rate(stream: Any, probe: Probe, video: VideoPlan, span: tuple[int, int | None]) -> Any:  # noqa: ANN401
     """Frames numbered from the start of the video, cut by number: exact at any rate, and at every seam."""
     start, stop = span
-    # A picture that begins after the sound is shown from the start.
-    frames = _deinterlaced(stream, probe).filter("fps", fps=video.rate, **({} if start else {"start_time": 0}))
+    begins = video.seconds(start)
+    # A picture that begins after the sound is shown from the start of the sound.
+    late = begins <= max(0, probe.video_start - probe.start_time)
+    filled = {"start_time": f"{float(begins):.6f}"} if late else {}
+    frames = _deinterlaced(stream, probe).filter("fps", fps=video.rate, **filled)
     ends = {"start_pts": start, **({} if stop is None else {"end_pts": stop})}
     return frames.filter("trim", **ends)
 
