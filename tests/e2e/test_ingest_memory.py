@@ -1,0 +1,78 @@
+"""How much memory uploads take, whatever their size and number and however slow S3 is. Linux tells a process's peak."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.backends import Backend
+from tests.frontdoor import Bucket, post, record
+from tests.multipart import PNG, field, file, form
+from tests.proxy import Proxy
+from tests.serving import Ingest, ingest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+MB = 1_000_000
+MOST = 200 * MB
+
+
+class Stream:
+    """An upload form of so many bytes, made while it is sent; `ended` is when its last byte was handed over."""
+
+    def __init__(self, project: str, size: int) -> None:
+        self._head, self._tail = form([field("projectId", project), file(b"@@")]).split(b"@@")
+        self._size = size
+        self.length = len(self._head) + size + len(self._tail)
+        self.ended = 0.0
+
+    def __iter__(self) -> Iterator[bytes]:
+        block = bytes(256 * 1024)
+        yield self._head + PNG
+        left = self._size - len(PNG)
+        while left:
+            yield block[: min(left, len(block))]
+            left -= min(left, len(block))
+        self.ended = time.monotonic()
+        yield self._tail
+
+
+def send(server: Ingest, project: str, size: int) -> tuple[httpx.Response, float]:
+    """The answer, and the seconds from the last byte to it."""
+    stream = Stream(project, size)
+    said = post(server, stream, content_length=str(stream.length))
+    return said, time.monotonic() - stream.ended
+
+
+def test_a_large_upload_takes_little_memory_and_is_answered_at_once(server: Ingest, bucket: Bucket) -> None:
+    said, delay = send(server, "large", 400 * MB)
+    assert said.status_code == 201
+    assert record(server, said.json()["mediaId"])["size"] == 400 * MB
+    assert bucket.head(said.json()["s3Key"])["ContentLength"] == 400 * MB
+    assert server.peak() < MOST
+    assert delay < 5  # under 1 s on a machine with nothing else to do
+
+
+@pytest.mark.parametrize("uploads", [1, 20])
+def test_a_slow_storage_fills_no_memory(ingest_env: dict[str, str], s3: Backend, tmp_path: Path, uploads: int) -> None:
+    sizes = 400 * MB // uploads
+    with (
+        Proxy(int(s3.url.rpartition(":")[2]), rate=20 * MB) as slow,
+        ingest(tmp_path, {**ingest_env, "AWS_ENDPOINT_URL_S3": slow.url}) as running,
+    ):
+        answers: list[httpx.Response] = []
+        threads = [
+            threading.Thread(target=lambda: answers.append(send(running, "slow", sizes)[0])) for _ in range(uploads)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert {said.status_code for said in answers} <= {201, 503}
+        assert sum(said.status_code == 201 for said in answers) >= min(uploads, 9)
+        assert all("retry-after" in said.headers for said in answers if said.status_code == 503)
+        assert running.peak() < MOST
