@@ -43,6 +43,10 @@ class Flaky:
         """The next requests whose line or target header has that text meet that fate."""
         self._plan.extend([(matching, fate)] * times)
 
+    def calm(self) -> None:
+        """Spoil nothing more."""
+        self._plan.clear()
+
     def fate_of(self, request: str) -> Fate | Canned | None:
         """Take the next fate off the plan if it is meant for this request."""
         self.seen.append(request)

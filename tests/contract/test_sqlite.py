@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.adapters import sqlite
 from pipeline.adapters.sqlite import MEMORY, SqliteRecords
-from pipeline.changes import Absent, Key, Put, Update
+from pipeline.changes import Absent, Key, Put, Row, Update
 from pipeline.errors import UnavailableError
 from tests.contract.conftest import at_once
 
@@ -55,8 +55,10 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
         while time.monotonic() < deadline:
             last = int(child.stdout.readline())
         child.kill()
-        rest = [int(line) for line in child.communicate(timeout=30)[0].splitlines()]
-        last = max([last, *rest])
+        last = max([last, *map(int, child.stdout.read().split())])
+        child.stdin.close()
+        child.stdout.close()
+        child.wait(30)
         found = SqliteRecords(tmp_path / "records.db").get(COUNTER)
         assert found is not None
         assert last <= found["next"] <= last + 1  # one may have been committed and not told
@@ -113,11 +115,8 @@ def test_a_writer_waits_for_another(tmp_path: Path) -> None:
 def test_expired_rows_go_and_no_others(path: str, tmp_path: Path) -> None:
     records = SqliteRecords(path if path == MEMORY else tmp_path / path)
     now = records.now() // 1000
-    for name, row in {
-        "old": {"expiresAt": now - 1},
-        "new": {"expiresAt": now + 60},
-        "dead": {"status": "DEAD"},
-    }.items():
+    rows: dict[str, Row] = {"old": {"expiresAt": now - 1}, "new": {"expiresAt": now + 60}, "dead": {"status": "DEAD"}}
+    for name, row in rows.items():
         records.write([Put(Key("tasks", "media_1", name), row, Absent("task"))])
     records.expire()
     assert [row["task"] for row in records.tasks("media_1")] == ["dead", "new"]
