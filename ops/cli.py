@@ -3,16 +3,12 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ops import dynamodb_local, roles
-from ops.local import PortError
+from ops import commands, connection, demo, dynamodb_local, local, roles, run, rundir, status, stores, supervisor
+from ops.api import RefusedError
 from ops.processes import CommandFailedError
-from ops.run import run
-from ops.rundir import InUseError, RunDir
-from ops.stores import NoStoreError
-from ops.supervisor import GaveUpError
 from pipeline.config import ConfigError
 from pipeline.errors import UnavailableError
 from pipeline.settings import SettingsError
@@ -20,63 +16,99 @@ from pipeline.settings import SettingsError
 EXPECTED = (
     CommandFailedError,
     ConfigError,
-    GaveUpError,
-    InUseError,
-    NoStoreError,
-    PortError,
+    RefusedError,
     SettingsError,
     UnavailableError,
+    connection.NoStackError,
     dynamodb_local.NotAcceptedError,
+    local.PortError,
     roles.UnknownQueueError,
+    rundir.InUseError,
+    status.UnknownMediaError,
+    stores.NoStoreError,
+    supervisor.GaveUpError,
 )
 """Errors whose text is meant for the person at the terminal; any other is a bug and shows its traceback."""
+
+INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, or 1 after saying what went wrong."""
-    arguments = _parser().parse_args(argv)
+    given = _parser().parse_args(argv)
     try:
-        return int(arguments.command(arguments) or 0)
+        return int(given.command(given) or 0)
     except EXPECTED as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
-def _run_dir() -> RunDir:
-    return RunDir(Path(os.environ.get("RUN_DIR") or ".run"))
+def _run_dir() -> rundir.RunDir:
+    return rundir.RunDir(Path(os.environ.get("RUN_DIR") or ".run"))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="darkroom", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("run", help="run everything on this machine (PORT, RUN_DIR, RECORDS)")
-    command.set_defaults(command=lambda _: run(_run_dir()))
+    def add(name: str, what: str, command: Callable[[argparse.Namespace], int | None]) -> argparse.ArgumentParser:
+        subparser = subparsers.add_parser(name, help=what, description=what)
+        subparser.set_defaults(command=command)
+        return subparser
 
-    command = commands.add_parser("ingest", help="serve HTTP")
-    command.set_defaults(command=lambda _: roles.ingest())
+    add("run", "run everything on this machine (PORT, RUN_DIR, RECORDS)", lambda _: run.run(_run_dir()))
 
-    command = commands.add_parser("worker", help="work on queues of pipeline.toml")
+    command = add(
+        "demo", "send files through and show what comes out", lambda given: demo.demo(_run_dir(), given.files)
+    )
+    command.add_argument("files", nargs="*", type=_file, metavar="FILE")
+
+    command = add("upload", "upload files by HTTP", _upload)
+    command.add_argument("files", nargs="+", type=_file, metavar="FILE")
+    command.add_argument("--project", required=True)
+    command.add_argument("--url", help="of the server (default: the stack in RUN_DIR)")
+
+    command = add("submit", "drop a job on Redis for an object that is in the bucket already", _submit)
+    command.add_argument("key", metavar="KEY")
+    command.add_argument("--project", required=True)
+
+    command = add("status", "show a media and its tasks, or all that is owed", _status)
+    command.add_argument("media", nargs="?", metavar="MEDIA")
+
+    add("ingest", "serve HTTP", lambda _: roles.ingest())
+    command = add("worker", "work on queues of pipeline.toml", lambda given: roles.worker(given.queues))
     command.add_argument("queues", nargs="+", metavar="QUEUE")
-    command.set_defaults(command=lambda given: roles.worker(given.queues))
-
-    command = commands.add_parser("sweeper", help="hint overdue tasks again")
-    command.set_defaults(command=lambda _: roles.sweeper())
-
-    command = commands.add_parser("setup", help="create bucket and tables where missing")
-    command.set_defaults(command=lambda _: roles.setup())
-
-    command = commands.add_parser("clean", help="remove RUN_DIR and all its data")
-    command.set_defaults(command=lambda _: _run_dir().remove())
-
-    command = commands.add_parser("fetch-dynamodb-local", help="fetch DynamoDB Local (DYNAMODB_LOCAL_LICENCE)")
-    command.set_defaults(command=lambda _: _fetch_dynamodb_local())
+    add("sweeper", "hint overdue tasks again", lambda _: roles.sweeper())
+    add("setup", "create bucket and tables where missing", lambda _: roles.setup())
+    add("clean", "remove RUN_DIR and all its data", lambda _: _run_dir().remove())
+    add("fetch-dynamodb-local", "fetch DynamoDB Local (DYNAMODB_LOCAL_LICENCE)", lambda _: _fetch_dynamodb_local())
     return parser
+
+
+def _upload(given: argparse.Namespace) -> int:
+    return commands.upload(_run_dir(), given.url, given.files, given.project)
+
+
+def _submit(given: argparse.Namespace) -> None:
+    commands.submit(_run_dir(), given.key, given.project)
+
+
+def _status(given: argparse.Namespace) -> None:
+    commands.show_status(_run_dir(), given.media)
 
 
 def _fetch_dynamodb_local() -> None:
     dynamodb_local.require(os.environ.get("DYNAMODB_LOCAL_LICENCE", ""))
     dynamodb_local.fetch()
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"{text} is no file")
+    return path
 
 
 if __name__ == "__main__":

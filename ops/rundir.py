@@ -51,14 +51,15 @@ class RunDir:
 
     def running(self) -> Stack | None:
         """Return the stack that runs in this folder and is ready, or None."""
-        if not self.path.is_dir():
+        stack = self._read("stack.json")
+        if not stack:  # without a look at the lock, which would be in the way of a stack that starts now
             return None
         try:
             with self.held():
-                return None
+                self.forget()
         except InUseError:
-            stack = self._read("stack.json")
-            return Stack(**stack) if stack else None
+            return Stack(**stack)
+        return None
 
     @contextmanager
     def announced(self, stack: Stack) -> Iterator[None]:

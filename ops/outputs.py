@@ -1,0 +1,50 @@
+"""Every output of a media in a table."""
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.media import Media
+
+WIDEST = 400
+"""Columns that a table may take: a terminal wraps a long URL so that it can still be copied, a table would cut it."""
+
+
+def print_table(console: Console, media: Media) -> None:
+    """Print a media's outputs with type, dimensions, size and URL, or why there are none."""
+    table = Table(title=f"{media.original_name}: {media.status}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for heading in ("output", "type", "dimensions", "size", "url"):
+        table.add_column(heading, no_wrap=True, justify="right" if heading == "size" else "left")
+    if "original" in media.urls:
+        table.add_row("original", media.mime_type, shape_of(media), size(media.size), media.urls["original"])
+    for name, output in media.renditions.items():
+        shape = dimensions(output.width, output.height, output.duration)
+        table.add_row(name, output.mime_type, shape, size(output.bytes), media.urls.get(name, ""))
+    wide = Console(width=WIDEST)
+    with wide.capture() as lines:
+        wide.print(table)
+    for line in lines.get().splitlines():
+        console.out(line.rstrip(), highlight=False)
+    if media.error:
+        console.print(f"{media.reason}: {media.error}", style="red", markup=False)
+    console.print()
+
+
+def shape_of(media: Media) -> str:
+    """Return the dimensions of an original as its probe found them."""
+    probe = media.probe or {}
+    return dimensions(probe.get("width"), probe.get("height"), probe.get("duration"))
+
+
+def dimensions(width: int | None, height: int | None, duration: float | None) -> str:
+    """Return `1280x720, 10.0 s` as far as it applies."""
+    sides = f"{width}x{height}" if width else ""
+    seconds = f"{duration:.1f} s" if duration else ""
+    return ", ".join(filter(None, (sides, seconds)))
+
+
+def size(count: int) -> str:
+    """Return bytes as a person reads them."""
+    for unit, factor in (("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} B"
