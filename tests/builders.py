@@ -127,6 +127,30 @@ def sound(path: Path) -> Path:
     return path
 
 
+def song(path: Path) -> Path:
+    """Write a song as a player keeps it: a second of sound, with a picture of its cover (M4A)."""
+    cover = photo(path.with_name("cover.png"), (60, 60))
+    plain = sound(path.with_name(f"plain-{path.name}"))
+    _run(
+        "-i",
+        str(plain),
+        "-i",
+        str(cover),
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-c",
+        "copy",
+        "-disposition:v",
+        "attached_pic",
+        str(path),
+    )
+    for each in (cover, plain):
+        each.unlink()
+    return path
+
+
 def cut(path: Path, to: Path, keep: float) -> Path:
     """Copy the first part of a file, a fraction of its bytes, as a transfer that broke off leaves it."""
     shutil.copy(path, to)

@@ -29,7 +29,9 @@ _FORMATS: Mapping[str, str] = MappingProxyType(
     {"JPEG": "jpeg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "TIFF": "tiff", "BMP": "bmp"}
 )
 _ISO_FORMATS: Mapping[str, str] = MappingProxyType({"AVIF": "avif", "HEIF": "heif"})
-_ISO_MAGIC = (slice(4, 8), b"ftyp")
+# ISO/IEC 14496-12: a box of type `ftyp` opens the file and names its brand. Films have it too.
+_MAGIC, _TYPE, _BRAND = 12, slice(4, 8), slice(8, 12)
+_IMAGE_BRANDS = frozenset({b"avif", b"avis", b"mif1", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
 
 _UPRIGHT = 1
 SIDEWAYS = frozenset({5, 6, 7, 8})
@@ -42,14 +44,22 @@ _TURNED_BY_DECODER = frozenset({"TIFF", "HEIF"})
 def open_image(path: Path, pixels: int) -> ImageFile.ImageFile | None:
     """The image at its first frame, nothing decoded yet; None if it is of no format on the list.
 
-    Raises RefusedError if one frame has more than so many pixels.
+    Raises RefusedError if one frame has more than so many pixels, or if it is an image that cannot be read.
     """
+    with path.open("rb") as file:
+        head = file.read(_MAGIC)
+    formats = tuple(_FORMATS)
+    if head[_TYPE] == b"ftyp":
+        _load_iso_decoders()
+        formats = tuple(_ISO_FORMATS)
     Image.MAX_IMAGE_PIXELS = pixels
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     try:
-        return Image.open(path, formats=tuple(_ISO_FORMATS if _is_iso(path) else _FORMATS))
-    except UnidentifiedImageError:
+        return Image.open(path, formats=formats)
+    except UnidentifiedImageError as error:
+        if head[_BRAND] in _IMAGE_BRANDS:  # else it would pass for a film of one frame
+            raise RefusedError("image_undecodable") from error
         return None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise RefusedError("pixels_exceeded") from error
@@ -83,14 +93,9 @@ def orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and value in range(1, 9) else _UPRIGHT
 
 
-def _is_iso(path: Path) -> bool:
-    """Whether this may be an AVIF or HEIC. Their decoders take 35 ms to load, so that others go without."""
-    where, magic = _ISO_MAGIC
-    with path.open("rb") as file:
-        if file.read(where.stop)[where] != magic:
-            return False
+def _load_iso_decoders() -> None:
+    """Register AVIF and HEIC. Their libraries take 35 ms to load, which other pictures are spared."""
     import pillow_heif  # noqa: PLC0415
     from PIL import AvifImagePlugin  # noqa: F401, PLC0415
 
     pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
-    return True
