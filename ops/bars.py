@@ -5,6 +5,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+UPLOADING = "uploading"
+
 
 class Bars(Protocol):
     """`show` may be called as often as one likes."""
@@ -21,6 +23,7 @@ class LiveBars:
 
     def __init__(self, console: Console) -> None:
         self._rows: dict[str, TaskID] = {}
+        self._phases: dict[str, str] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -35,6 +38,9 @@ class LiveBars:
         """Move the file's bar."""
         if name not in self._rows:
             self._rows[name] = self._progress.add_task(name, total=1.0, phase=phase)
+        elif self._phases[name] == UPLOADING != phase:
+            self._progress.reset(self._rows[name])  # sent; now the work begins
+        self._phases[name] = phase
         self._progress.update(self._rows[name], completed=fraction, phase=phase)
 
     def close(self) -> None:

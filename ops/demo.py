@@ -75,7 +75,7 @@ def send(
         def sent(count: int, path: Path = path, size: int = size) -> None:
             if stop.is_set():
                 raise StopRequestedError
-            shown.show(path.name, "uploading", count / size)
+            shown.show(path.name, bars.UPLOADING, count / size)
 
         yield api.upload(url, path, project, sent)["mediaId"], path.name
 

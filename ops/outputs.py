@@ -11,7 +11,8 @@ WIDEST = 400
 
 def print_table(console: Console, media: Media) -> None:
     """Print a media's outputs with type, dimensions, size and URL, or why there are none."""
-    table = Table(title=f"{media.original_name}: {media.status}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    console.print(f"{media.original_name}: {media.status}", style="bold", markup=False, highlight=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="")
     for heading in ("output", "type", "dimensions", "size", "url"):
         table.add_column(heading, no_wrap=True, justify="right" if heading == "size" else "left")
     if "original" in media.urls:
