@@ -1,6 +1,7 @@
 """uvicorn with bounds it does not have itself: on a request's head, and on how uploads end when the server does."""
 
 import asyncio
+import signal
 import socket
 
 import uvicorn
@@ -12,7 +13,7 @@ LONGEST_HEAD = 64 * 1024
 KEEP_ALIVE = 75
 """Seconds that an idle connection stays open: longer than a load balancer before it keeps its own (ALB: 60)."""
 MOST_CONNECTIONS = 2000
-FINISHING = 6
+FINISHING = 5
 """Seconds after SIGTERM in which open requests may end by themselves."""
 TAKING_BACK = 3
 """Seconds more for the others, to take back what they stored."""
@@ -71,4 +72,6 @@ def serve(app: ASGIApp, host: str, port: int) -> None:
         timeout_graceful_shutdown=FINISHING,
         limit_concurrency=MOST_CONNECTIONS,
     )
+    # uvicorn ends with the signal it got. Python's own way with SIGINT would wait for threads that a hung S3 holds.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     Server(config).run()

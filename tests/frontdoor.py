@@ -2,15 +2,16 @@
 
 import hashlib
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import boto3
 import httpx
 import pytest
 
+from pipeline.adapters.tables import create_tables
 from tests.backends import BUCKET, Backend
 from tests.multipart import CONTENT_TYPE, PNG, field, file, form
 from tests.serving import Ingest, ingest, wait_for
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MB = 1000 * 1000
+
+
+class Credentials(TypedDict):
+    """What every boto3 client takes."""
+
+    region_name: str
+    aws_access_key_id: str
+    aws_secret_access_key: str
 
 
 @dataclass(frozen=True)
@@ -48,9 +57,7 @@ class Bucket:
 
 @pytest.fixture(scope="session")
 def bucket(s3: Backend) -> Bucket:
-    names = {"AWS_ACCESS_KEY_ID": "aws_access_key_id", "AWS_SECRET_ACCESS_KEY": "aws_secret_access_key"}
-    keys = {names[name]: value for name, value in s3.env.items() if name in names}
-    return Bucket(boto3.client("s3", endpoint_url=s3.url, region_name=s3.env["AWS_REGION"], **keys))  # type: ignore[call-overload]
+    return Bucket(boto3.client("s3", endpoint_url=s3.url, **_credentials(s3.env)))
 
 
 @pytest.fixture(scope="session")
@@ -59,11 +66,36 @@ def ingest_env(s3: Backend, redis_url: str) -> dict[str, str]:
     return {**s3.env, "REDIS_URL": redis_url}
 
 
-@pytest.fixture(scope="session")
-def server(ingest_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingest]:
-    """A server with the usual settings, shared by tests that leave it as it is."""
-    with ingest(tmp_path_factory.mktemp("ingest"), ingest_env) as running:
+@pytest.fixture(scope="session", params=["sqlite", "dynamodb"])
+def server(
+    request: pytest.FixtureRequest, ingest_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ingest]:
+    """A server with the usual settings, over each record store; shared by tests that leave it as it is."""
+    store = request.getfixturevalue("dynamodb_env") if request.param == "dynamodb" else {}
+    with ingest(tmp_path_factory.mktemp("ingest"), ingest_env | store) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def dynamodb_env(dynamodb_ministack: Backend) -> dict[str, str]:
+    """What makes a server keep its records in DynamoDB, in tables that are there."""
+    env = {
+        **dynamodb_ministack.env,
+        "RECORDS": "dynamodb",
+        "MEDIA_TABLE": "ingest-media",
+        "TASKS_TABLE": "ingest-tasks",
+    }
+    client = boto3.client("dynamodb", endpoint_url=dynamodb_ministack.url, **_credentials(env))
+    create_tables(client, env["MEDIA_TABLE"], env["TASKS_TABLE"])
+    return env
+
+
+def _credentials(env: Mapping[str, str]) -> Credentials:
+    return {
+        "region_name": env["AWS_REGION"],
+        "aws_access_key_id": env["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": env["AWS_SECRET_ACCESS_KEY"],
+    }
 
 
 def post(server: Ingest, body: bytes | Iterable[bytes], query: str = "", **headers: str) -> httpx.Response:
