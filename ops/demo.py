@@ -56,7 +56,10 @@ def demo(run_dir: RunDir, files: Sequence[Path]) -> int:
     except StopRequestedError:
         return 1
     if run_dir.running() is None:
-        console.print("The stack has ended with the demonstration; `make run` brings it back with all of this in it.")
+        console.print(
+            "The stack has ended with the demonstration; `make run` brings it back with all of this in it.",
+            soft_wrap=True,
+        )
     return 0 if all(media.status is Status.READY for media in settled) else 1
 
 

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from ops import api
-from ops.outputs import dimensions, shape_of, size
+from ops.outputs import dimensions, ordered, shape_of, size
 from pipeline.media import Media, Output
 
 STYLE = """
@@ -16,7 +16,7 @@ h1 { font-weight: 600; } h2 { font-weight: 600; margin: 3rem 0 0; }
 .facts, figcaption, th { color: var(--dim); font-size: 13px; font-weight: 400; }
 .outputs { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-end; margin: 1rem 0; }
 figure { margin: 0; } figure b { color: CanvasText; font-weight: 600; }
-img, video { display: block; max-width: 100%; max-height: 26rem; border-radius: 6px; border: 1px solid var(--line); }
+img, video { display: block; max-width: 100%; max-height: 15rem; border-radius: 6px; border: 1px solid var(--line); }
 table { border-collapse: collapse; width: 100%; }
 td, th { border-top: 1px solid var(--line); padding: .3rem 1rem .3rem 0; text-align: left; white-space: nowrap; }
 td:last-child { width: 100%; overflow-wrap: anywhere; white-space: normal; font-size: 13px; }
@@ -48,7 +48,7 @@ def _section(folder: Path, media: Media) -> str:
         escape(media.mime_type),
         escape(media.error or ""),
     )
-    local = {name: _fetch(folder, media, name, output) for name, output in media.renditions.items() if _shown(output)}
+    local = {name: _fetch(folder, media, name, output) for name, output in ordered(media) if _shown(output)}
     figures = "".join(_figure(name, media.renditions[name], path, local) for name, path in local.items())
     return (
         f"<h2>{escape(media.original_name)}</h2>\n<p class=facts>{' · '.join(filter(None, told))}</p>\n"
@@ -73,15 +73,16 @@ def _figure(name: str, output: Output, path: str, local: dict[str, str]) -> str:
         poster = f' poster="{escape(local["poster"])}"' if "poster" in local else ""
         shown = f'<video src="{escape(path)}"{poster} controls loop muted></video>'
     else:
-        shown = f'<img src="{escape(path)}" alt="">'
+        shown = f'<a href="{escape(path)}"><img src="{escape(path)}" alt="{escape(name)}"></a>'
     caption = f"<b>{escape(name)}</b> {dimensions(output.width, output.height, output.duration)} {size(output.bytes)}"
     return f"<figure>{shown}<figcaption>{caption}</figcaption></figure>\n"
 
 
 def _table(media: Media) -> str:
     rows = "".join(
-        f"<tr><td>{escape(name)}<td>{escape(output.mime_type)}<td>{size(output.bytes)}"
+        f"<tr><td>{escape(name)}<td>{escape(output.mime_type)}"
+        f"<td>{dimensions(output.width, output.height, output.duration)}<td>{size(output.bytes)}"
         f'<td><a href="{escape(media.urls.get(name, ""))}">{escape(media.urls.get(name, ""))}</a>\n'
-        for name, output in media.renditions.items()
+        for name, output in ordered(media)
     )
-    return f"<table><tr><th>output<th>type<th>size<th>URL\n{rows}</table>" if rows else ""
+    return f"<table><tr><th>output<th>type<th>dimensions<th>size<th>URL\n{rows}</table>" if rows else ""

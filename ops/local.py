@@ -23,6 +23,7 @@ HIGHEST_PORT = 65_536
 
 LOCAL = {
     "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",  # the only one of the two that boto3 reads
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

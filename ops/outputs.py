@@ -3,10 +3,12 @@
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.media import Media
+from pipeline.media import Media, Output
 
 WIDEST = 400
 """Columns that a table may take: a terminal wraps a long URL so that it can still be copied, a table would cut it."""
+
+_RANK = {"image/": 0, "video/": 1}
 
 
 def print_table(console: Console, media: Media) -> None:
@@ -17,7 +19,7 @@ def print_table(console: Console, media: Media) -> None:
         table.add_column(heading, no_wrap=True, justify="right" if heading == "size" else "left")
     if "original" in media.urls:
         table.add_row("original", media.mime_type, shape_of(media), size(media.size), media.urls["original"])
-    for name, output in media.renditions.items():
+    for name, output in ordered(media):
         shape = dimensions(output.width, output.height, output.duration)
         table.add_row(name, output.mime_type, shape, size(output.bytes), media.urls.get(name, ""))
     wide = Console(width=WIDEST)
@@ -28,6 +30,11 @@ def print_table(console: Console, media: Media) -> None:
     if media.error:
         console.print(f"{media.reason}: {media.error}", style="red", markup=False)
     console.print()
+
+
+def ordered(media: Media) -> list[tuple[str, Output]]:
+    """Return the renditions by name, pictures first, small ones first."""
+    return sorted(media.renditions.items(), key=lambda item: (_RANK.get(item[1].mime_type[:6], 2), item[1].width or 0))
 
 
 def shape_of(media: Media) -> str:

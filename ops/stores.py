@@ -57,5 +57,7 @@ def choose(environ: Mapping[str, str], sqlite: Path, dynamodb_url: str) -> Store
 
 def _given(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the caller's own AWS credentials; the local S3 then takes the same, since boto3 knows one pair only."""
-    names = (*KEY_PAIR, "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION")
-    return {name: environ[name] for name in names if name in environ}
+    given = {name: environ[name] for name in (*KEY_PAIR, "AWS_SESSION_TOKEN") if name in environ}
+    if region := environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION"):
+        given |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+    return given
