@@ -73,7 +73,7 @@ class Running:
 
     def pids(self, words: Sequence[str]) -> list[int]:
         """Direct children of the supervisor whose command has all the words."""
-        listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,command="], capture_output=True, text=True, check=True)
+        listing = subprocess.run(["/bin/ps", "-A", "-ww", "-o", "pid=,ppid=,command="], capture_output=True, text=True, check=True)
         rows = (line.split(maxsplit=2) for line in listing.stdout.splitlines())
         mine = ((int(pid), command.split()) for pid, parent, command in rows if int(parent) == self.process.pid)
         return [pid for pid, command in mine if set(words) <= {Path(word).name for word in command}]

@@ -1,0 +1,103 @@
+"""`kill -9` of each child of `make run`, and a wipe of Redis, while files are on their way: nothing is lost."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+import redis
+
+from tests import builders
+from tests.serving import wait_for
+from tests.stack import Running, quick, running
+
+PHOTOS, VIDEOS = 20, 2
+
+CHILDREN = {
+    "valkey": ["valkey-server"],
+    "s3": ["weed"],
+    "ingest": ["ingest.app"],
+    "light": ["dramatiq", "light"],
+    "images": ["dramatiq", "images"],
+    "video-short": ["dramatiq", "video-short"],
+    "video-long": ["dramatiq", "video-long"],
+    "record": ["dramatiq", "record"],
+    "submit": ["dramatiq", "submit"],
+    "sweeper": ["sweeper"],
+}
+
+
+@dataclass
+class Crowd:
+    """Uploads at a steady pace from a thread of their own; those that were answered with 201 are in `accepted`."""
+
+    stack: Running
+    project: str
+    files: list[Path]
+    accepted: list[str] = field(default_factory=list)
+    sent: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        for file in self.files:
+            try:
+                answer = self.stack.post(file, self.project)
+            except httpx.TransportError:  # ingest was killed under it: never acknowledged
+                continue
+            if answer.status_code == httpx.codes.CREATED:
+                self.accepted.append(answer.json()["mediaId"])
+        self.sent.set()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("kills")
+    with running(folder / "run", PIPELINE=str(quick(folder))) as up:
+        yield up
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("files")
+    photos = [builders.photo(folder / f"{number}.jpg", (1000 + number, 750)) for number in range(PHOTOS)]
+    videos = [builders.video(folder / f"{number}.mp4", (320, 180), seconds=3) for number in range(VIDEOS)]
+    half = PHOTOS // 2
+    return [*photos[:half], videos[0], *photos[half:], videos[1]]
+
+
+def survives(stack: Running, files: list[Path], project: str, strike: Callable[[], None]) -> None:
+    """Strike in the middle of the uploads: every one that was acknowledged ends ready."""
+    crowd = Crowd(stack, project, files)
+    thread = threading.Thread(target=crowd.run)
+    thread.start()
+    wait_for(lambda: len(crowd.accepted) >= len(files) // 2, 60)
+    strike()
+    thread.join(120)
+    assert crowd.sent.is_set()
+    assert len(crowd.accepted) >= len(files) // 2
+    records = [stack.settled(media_id, 180) for media_id in crowd.accepted]
+    assert [(record["id"], record.get("reason")) for record in records if record["status"] != "ready"] == []
+    for record in records:
+        missing = [url for url in record["urls"].values() if httpx.head(url).status_code != httpx.codes.OK]
+        assert missing == []
+
+
+@pytest.mark.parametrize("name", CHILDREN)
+def test_a_killed_child_loses_nothing(stack: Running, files: list[Path], name: str) -> None:
+    def kill() -> None:
+        (pid,) = stack.pids(CHILDREN[name])
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: [new for new in stack.pids(CHILDREN[name]) if new != pid], 30)
+
+    survives(stack, files, f"kill-{name}", kill)
+    assert f"{'worker-' if 'dramatiq' in CHILDREN[name] else ''}{name}: " in stack.log.read_text()
+
+
+def test_a_wiped_redis_loses_nothing(stack: Running, files: list[Path]) -> None:
+    def wipe() -> None:
+        redis.Redis.from_url(stack.env["REDIS_URL"]).flushall()
+
+    survives(stack, files, "flushall", wipe)

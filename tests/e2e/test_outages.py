@@ -1,0 +1,148 @@
+"""S3 and the record store answering 503, or not at all: who waits, who is told, and what is left behind."""
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ops import servers
+from pipeline.adapters.sqlite import SqliteRecords
+from pipeline.rows import task_of
+from tests import builders
+from tests.backends import Backend
+from tests.faults import Faults
+from tests.frontdoor import Bucket, record, upload
+from tests.serving import ROOT, Ingest, ingest, wait_for
+from tests.stack import quick
+
+READ_TRIES, WRITE_TRIES = 9, 3
+"""Requests that one attempt of a stage makes for an object before it gives the task back to wait."""
+
+
+@dataclass
+class Trouble:
+    """Refuses the next requests of a kind; `left` counts down."""
+
+    pattern: str
+    left: int
+    met: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self, method: str, path: str) -> bool:
+        if self.left > 0 and re.fullmatch(self.pattern, f"{method} {path}"):
+            self.left -= 1
+            self.met[method] += 1
+            return True
+        return False
+
+
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
+
+
+@contextmanager
+def role(env: dict[str, str], *command: str) -> Iterator[None]:
+    """Run one process of the deployment."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ops.cli", *command], cwd=ROOT, env=env, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@contextmanager
+def crew(folder: Path, server_env: dict[str, str], **changed: str) -> Iterator[None]:
+    """Workers and a sweeper over the same records as the ingest server in `folder`, with settings changed for them."""
+    env = {**servers.plain_environment(), **server_env, "SCRATCH_DIR": str(folder / "scratch"), **changed}
+    with (
+        role(env, "worker", "light"),
+        role(env, "worker", "images"),
+        role(env, "worker", "record"),
+        role(env, "sweeper"),
+    ):
+        yield
+
+
+def settings(folder: Path, env: dict[str, str]) -> dict[str, str]:
+    return {
+        **env,
+        "RECORDS": "sqlite",
+        "SQLITE_PATH": str(folder / "records.sqlite"),
+        "PIPELINE": str(quick(folder)),
+    }
+
+
+def task(folder: Path, media_id: str, key: str) -> Any:  # noqa: ANN401 - a Task
+    rows = map(task_of, SqliteRecords(folder / "records.sqlite").tasks(media_id))
+    return next((row for row in rows if row.key == key), None)
+
+
+@pytest.mark.parametrize(
+    ("stage", "pattern", "refusals"),
+    [
+        ("validate", r"GET /media/projects/.*", READ_TRIES + 1),
+        ("thumbnail", r"PUT /media/renditions/.*/large-.*", 2 * WRITE_TRIES + 1),
+    ],
+)
+def test_a_stage_waits_out_an_s3_that_answers_503(
+    stage: str, pattern: str, refusals: int, ingest_env: dict[str, str], s3: Backend, tmp_path: Path
+) -> None:
+    trouble = Trouble(pattern, refusals)
+    mine = settings(tmp_path, ingest_env)
+    photo = builders.photo(tmp_path / "a.jpg", (2400, 1800)).read_bytes()
+    with Faults(port_of(s3.url), trouble) as proxy, ingest(tmp_path, mine) as server:
+        media_id = upload(server, "p503", photo, "a.jpg").json()["mediaId"]
+        with crew(tmp_path, mine, AWS_ENDPOINT_URL_S3=proxy.url):
+            wait_for(lambda: record(server, media_id)["status"] == "ready", 90)
+    row = task(tmp_path, media_id, stage)
+    assert trouble.left == 0
+    assert row.epoch >= 2  # it was given back, waited by its own terms, and was claimed again
+    assert row.attempts == 1  # and that cost no attempt
+    assert "UnavailableError" in row.last_error
+
+
+def test_an_upload_is_refused_while_s3_is_away_and_leaves_nothing(
+    ingest_env: dict[str, str], s3: Backend, bucket: Bucket, tmp_path: Path
+) -> None:
+    trouble = Trouble(r"(PUT|POST) /media/projects/away/.*", 1000)
+    mine = settings(tmp_path, ingest_env)
+    photo = builders.photo(tmp_path / "a.jpg").read_bytes()
+    with (
+        Faults(port_of(s3.url), trouble) as proxy,
+        ingest(tmp_path, {**mine, "AWS_ENDPOINT_URL_S3": proxy.url}) as server,
+    ):
+        answer = upload(server, "away", photo, "a.jpg")
+        assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+        with crew(tmp_path, mine):
+            wait_for(lambda: statuses(server, "away") == ["failed"], 60)
+    assert bucket.keys("projects/away/") == []
+    assert bucket.open_uploads("projects/away/") == []
+
+
+def statuses(server: Ingest, project: str) -> list[str]:
+    items = httpx.get(f"{server.url}/api/projects/{project}/media").json()["items"]
+    return [item["status"] for item in items]
+
+
+def test_redis_away_does_not_fail_an_upload_and_the_sweeper_makes_up_for_it(
+    ingest_env: dict[str, str], tmp_path: Path
+) -> None:
+    mine = settings(tmp_path, ingest_env)
+    photo = builders.photo(tmp_path / "a.jpg").read_bytes()
+    with ingest(tmp_path, {**mine, "REDIS_URL": "redis://127.0.0.1:1/0"}) as server:
+        answer = upload(server, "deaf", photo, "a.jpg")
+        assert answer.status_code == 201
+        assert answer.elapsed.total_seconds() < 5
+        with crew(tmp_path, mine):
+            wait_for(lambda: statuses(server, "deaf") == ["ready"], 60)
