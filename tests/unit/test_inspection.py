@@ -178,6 +178,15 @@ def test_a_video_without_a_picture_in_it_is_refused(tmp_path: Path) -> None:
     assert reason(path) == "video_undecodable"
 
 
+def test_a_codec_that_nobody_knows_is_refused_as_picture_and_left_out_as_sound(tmp_path: Path) -> None:
+    known = builders.video(tmp_path / "video.mp4", (160, 90), seconds=0.5, options=["-c:a", "ac3"]).read_bytes()
+    path = tmp_path / "unknown.mp4"
+    path.write_bytes(known.replace(b"avc1", b"zzzz"))
+    assert reason(path) == "video_undecodable"
+    path.write_bytes(known.replace(b"ac-3", b"zzzz"))
+    assert not accepted(path).has_audio
+
+
 def test_a_video_over_a_limit_is_refused(tmp_path: Path) -> None:
     path = builders.video(tmp_path / "video.mp4", (320, 180), seconds=2)
     assert reason(path, replace(LIMITS, duration=1.0)) == "duration_exceeded"

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 _QUICKTIME = "mov,mp4,m4a,3gp,3g2,mj2"
@@ -57,6 +58,16 @@ def picture_stream(container: InputContainer) -> VideoStream | None:
     ]
     best = container.streams.best("video")
     return best if isinstance(best, VideoStream) and best in films else next(iter(films), None)
+
+
+def sound_stream(container: InputContainer) -> AudioStream | None:
+    """The first audio stream that there is a decoder for; a phone may put another kind beside it."""
+    return next((stream for stream in container.streams.audio if decodable(stream)), None)
+
+
+def decodable(stream: Stream) -> bool:
+    """Whether there is a decoder for the stream. Where there is none PyAV has no context, though its types say so."""
+    return getattr(stream, "codec_context", None) is not None
 
 
 def breaks_off(stream: VideoStream, size: int) -> bool:

@@ -37,6 +37,8 @@ def inspect_film(path: Path, limits: Limits) -> Probe:
         stream = containers.picture_stream(container)
         if stream is None:
             raise RefusedError("picture_missing")
+        if not containers.decodable(stream):
+            raise RefusedError("video_undecodable")
         declared = _admitted(_declared(container, stream, path), limits)
         if containers.breaks_off(stream, declared.bytes):
             raise RefusedError("video_truncated")
@@ -61,7 +63,7 @@ def _admitted(probe: Probe, limits: Limits) -> Probe:
 
 def _declared(container: InputContainer, stream: VideoStream, path: Path) -> Probe:
     codec = stream.codec_context
-    audio = next(iter(container.streams.audio), None)
+    audio = containers.sound_stream(container)
     kind = containers.kind(container, path)
     rate = stream.average_rate or stream.guessed_rate
     nominal = stream.guessed_rate or stream.base_rate or rate
