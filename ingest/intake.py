@@ -48,8 +48,8 @@ class Intake:
         log.debug("upload_began", media_id=media.id)
         room = PART if most is None else min(PART, most)
         async with self.budget.admitted(room), intended(media, self.ledger, self.ledger_threads) as hold:
-            size, etag = await self._store(media, submission, hold, (head, file), room)
-            settled = await settle(await hold.task(), Stored(size, etag), self.ledger, self.ledger_threads)
+            stored = await self._store(media, submission, hold, (head, file), room)
+            settled = await settle(await hold.task(), stored, self.ledger, self.ledger_threads)
         if not arrived(settled):
             raise ProblemError("upload_superseded")
         return settled
@@ -61,7 +61,7 @@ class Intake:
         hold: Hold,
         content: tuple[list[memoryview], AsyncIterator[memoryview]],
         room: int,
-    ) -> tuple[int, str]:
+    ) -> Stored:
         facts = {"projectId": media.project_id, "mediaId": media.id, "fieldName": submission.field_name}
         label = Label(media.mime_type, facts, disposition=names.disposition(media.file_name))
         threads, target = self.object_threads, (media.s3_key, label)
@@ -74,7 +74,7 @@ class Intake:
                 if transfer.size + len(view) > self.limits.bytes:
                     raise ProblemError("bytes_exceeded")  # noqa: TRY301 - one way out for all that goes wrong
                 await transfer.write(view)
-            return transfer.size, await transfer.finish()
+            return await transfer.finish()
         except BaseException as error:
             await transfer.abandon()
             await self._take_back(hold, media, error)

@@ -8,7 +8,9 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from ingest.budget import Budget
+from pipeline.adapters.bodies import crc32, crc32_of_parts
 from pipeline.errors import AlreadyStoredError, DarkroomError, TransientError
+from pipeline.events import Stored
 from pipeline.ports import Label, ObjectStore, Part
 
 PART = 10 * 1024 * 1024
@@ -63,23 +65,22 @@ class Transfer:
             self._filled += len(piece)
             data = data[len(piece) :]
 
-    async def finish(self) -> str:
-        """Store the rest, make the object and return its ETag."""
-        # The key is this upload's alone: when it holds an object already, an answer of S3 was lost on its way.
+    async def finish(self) -> Stored:
+        """Store the rest and make the object; its checksum is S3's own, of the whole or of the parts' checksums."""
+        key, label = self._target
         if self._upload is None:
             await self._allowed()
             body = memoryview(self._buffer)[: self._filled]
-            with suppress(AlreadyStoredError):
-                return await self._call(self._store.put, self._target[0], body, self._target[1])
-            return await self._verified()
+            etag = await self._made(self._store.put, key, body, label)
+            return self._stored(etag, await self._call(crc32, body))
         await self._send()
         while self._flying:
             await self._landing()
         await self._allowed()
         parts = sorted(self._parts, key=lambda part: part.number)
-        with suppress(AlreadyStoredError):
-            await self._call(self._store.complete, self._target[0], self._upload.result(), parts)
-        return await self._verified()
+        etag = await self._made(self._store.complete, key, self._upload.result(), parts)
+        await self._verify()
+        return self._stored(etag, crc32_of_parts(parts))
 
     async def abandon(self) -> None:
         """Wait for what is under way, then forget the parts. A whole object is left for the purge task to delete."""
@@ -91,11 +92,22 @@ class Transfer:
             with suppress(DarkroomError):  # the purge task tries again
                 await self._call(self._store.abort, self._target[0], self._upload.result())
 
-    async def _verified(self) -> str:
+    async def _made(self, function: Callable[P, str], *args: P.args, **kwargs: P.kwargs) -> str:
+        """The ETag of the object that the call makes, or has made: the key is ours alone, so an answer was lost."""
+        try:
+            return await self._call(function, *args, **kwargs)
+        except AlreadyStoredError:
+            return await self._verify()
+
+    async def _verify(self) -> str:
+        """The stored object's ETag; raises `TransientError` when it is not of the size that was written."""
         found = await self._call(self._store.head, self._target[0])
         if found is None or found.size != self.size:
             raise TransientError(f"S3 has {found.size if found else 'nothing'} where {self.size} bytes were stored")
         return found.etag
+
+    def _stored(self, etag: str, crc: str | None) -> Stored:
+        return Stored(self.size, etag, f"crc32:{crc}" if crc else None)
 
     async def _send(self) -> None:
         """Let what is in the buffer fly as a part; from now on the buffer is the thread's."""

@@ -45,7 +45,7 @@ class Bucket:
         return [each["Key"] for each in self.client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", ())]
 
     def head(self, key: str) -> Any:  # noqa: ANN401 - S3's answer
-        return self.client.head_object(Bucket=BUCKET, Key=key)
+        return self.client.head_object(Bucket=BUCKET, Key=key, ChecksumMode="ENABLED")
 
     def digest(self, key: str) -> str:
         """SHA-256 of the object's bytes."""

@@ -61,7 +61,9 @@ def test_bytes_arrive_unchanged_whatever_the_size(server: Ingest, bucket: Bucket
     assert bucket.digest(said["s3Key"]) == hashlib.sha256(content).hexdigest()
     parts = re.findall(r'-(\d+)"$', bucket.head(said["s3Key"])["ETag"])
     assert parts == ([] if size <= PART else [str(-(-size // PART))])
-    assert record(server, said["mediaId"])["size"] == size
+    kept = record(server, said["mediaId"])
+    assert kept["size"] == size
+    assert kept["checksum"] == f"crc32:{bucket.head(said['s3Key'])['ChecksumCRC32']}"
     assert bucket.open_uploads() == []
 
 

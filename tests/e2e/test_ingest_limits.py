@@ -74,6 +74,21 @@ def test_a_client_that_sends_all_before_it_listens_sees_the_refusal(strict: Inge
     assert b"connection: close" in said.lower()
 
 
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        "Content-Length: 100\r\nTransfer-Encoding: chunked",
+        "Content-Length: 1\r\nContent-Length: 2",
+        "Content-Length: +5",
+    ],
+)
+def test_a_body_of_two_lengths_is_refused(strict: Ingest, lengths: str) -> None:
+    head = f"POST /api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: {CONTENT_TYPE}\r\n{lengths}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", strict.port), 10) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
 def test_other_bodies_are_bounded(strict: Ingest) -> None:
     said = httpx.post(f"{strict.url}/api/media", content=b" " * 20_000)
     assert (said.status_code, said.json()["code"]) == (413, "body_too_large")

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from ingest import streaming
 from ingest.budget import Budget
 from ingest.streaming import IN_FLIGHT, Transfer
+from pipeline.adapters.bodies import crc32
 from pipeline.errors import AlreadyStoredError, LeaseLostError, TransientError, UnavailableError
+from pipeline.events import Stored
 from pipeline.ports import Found, Label, Part
 
 PART = 100
@@ -57,7 +59,7 @@ class Shelf:
         try:
             self.hook("put_part")
             self.parts[number] = bytes(body)
-            return Part(number, f'"{number}"')
+            return Part(number, f'"{number}"', crc32(body))
         finally:
             with self._lock:
                 self._now -= 1
@@ -80,7 +82,7 @@ class Shelf:
 
 async def transferred(
     shelf: Shelf, content: bytes, pieces: int = 37, budget: Budget | None = None, key: str = "k", *, held: bool = True
-) -> str:
+) -> Stored:
     """Move the content, in pieces of that size; whatever goes wrong is taken back as the intake does."""
     budget = budget or Budget(6 * PART)
 
@@ -101,7 +103,7 @@ async def transferred(
                 raise
 
 
-def move(shelf: Shelf, content: bytes, **how: bool) -> str:
+def move(shelf: Shelf, content: bytes, **how: bool) -> Stored:
     return asyncio.run(asyncio.wait_for(transferred(shelf, content, **how), 20))  # type: ignore[arg-type]
 
 
@@ -122,8 +124,11 @@ def test_content_arrives_whole_in_bounded_room(size: int, pieces: int, spare: in
     streaming.PART = PART  # hypothesis runs all examples within one fixture
     content, budget = random.randbytes(size), Budget(PART * (1 + spare))
     shelf = Shelf()
-    asyncio.run(asyncio.wait_for(transferred(shelf, content, pieces, budget), 20))
+    stored = asyncio.run(asyncio.wait_for(transferred(shelf, content, pieces, budget), 20))
     assert shelf.objects == {"k": content}
+    assert stored.size == size
+    assert stored.checksum is not None
+    assert stored.checksum.endswith(f"-{len(shelf.parts)}" if shelf.parts else crc32(content))
     assert shelf.most <= min(IN_FLIGHT, 1 + spare)
     assert all(len(part) == PART for number, part in shelf.parts.items() if number < len(shelf.parts))
     assert bool(shelf.parts) == (size > PART)
@@ -189,7 +194,7 @@ def test_an_object_that_is_there_already_is_ours_if_it_is_whole(size: int) -> No
             shelf.open = False
 
     shelf.hook = hook
-    assert move(shelf, bytes(size)) == '"head"'
+    assert move(shelf, bytes(size)).etag == '"head"'
     shelf.hook = lambda name: shelf.objects.update(k=b"other") if name in {"put", "complete"} else None
     shelf.open = False
     with pytest.raises(TransientError):

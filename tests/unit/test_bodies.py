@@ -1,0 +1,55 @@
+"""Bodies that stop coming, end too soon or never end."""
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive
+
+from ingest.bodies import chunks, small
+from ingest.problems import ProblemError
+
+
+def received(messages: Iterable[Message]) -> Receive:
+    """What a server hands on; after the last message nothing ever comes."""
+    left = iter(messages)
+
+    async def receive() -> Message:
+        message = next(left, None)
+        if message is None:
+            await asyncio.Event().wait()
+        assert message is not None
+        return message
+
+    return receive
+
+
+def body(content: bytes, *, more: bool = False) -> Message:
+    return {"type": "http.request", "body": content, "more_body": more}
+
+
+async def whole(receive: Receive) -> bytes:
+    return b"".join([chunk async for chunk in chunks(receive, patience=0.01)])
+
+
+def test_a_body_ends_with_its_last_message() -> None:
+    assert asyncio.run(whole(received([body(b"a", more=True), body(b"b")]))) == b"ab"
+
+
+def test_a_client_that_falls_silent_is_given_up() -> None:
+    with pytest.raises(ProblemError) as caught:
+        asyncio.run(whole(received([body(b"a", more=True)])))
+    assert (caught.value.code, caught.value.status) == ("request_timeout", 408)
+
+
+def test_a_client_that_leaves_is_told_apart() -> None:
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(whole(received([body(b"a", more=True), {"type": "http.disconnect"}])))
+
+
+def test_small_bodies_are_bounded() -> None:
+    assert asyncio.run(small(received([body(b"ab")]), 2)) == b"ab"
+    with pytest.raises(ProblemError) as caught:
+        asyncio.run(small(received([body(b"ab", more=True), body(b"c", more=True)]), 2))
+    assert caught.value.code == "body_too_large"
