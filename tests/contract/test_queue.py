@@ -1,0 +1,215 @@
+"""What `ports.Queue` promises, over a real Valkey; and that Dramatiq's own workers take what it sends."""
+
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import dramatiq
+import pytest
+import redis
+from dramatiq.brokers.redis import RedisBroker
+
+from pipeline.adapters import broker as adapter
+from pipeline.adapters.broker import RedisQueue, connect, make_broker
+from pipeline.errors import UnavailableError
+from pipeline.tasks import Hint
+from tests.contract.conftest import at_once
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator["redis.Redis"]:
+    """A bare client on an empty server."""
+    client = redis.Redis.from_url(redis_url, decode_responses=True)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def queue(client: "redis.Redis", redis_url: str) -> RedisQueue:
+    assert client.ping()
+    return connect(redis_url)
+
+
+@pytest.fixture
+def hung() -> Iterator[str]:
+    """A server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+
+
+@pytest.fixture
+def refused() -> str:
+    """An address where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
+def hints(number: int) -> list[Hint]:
+    return [Hint(f"media_{index}", f"transcode#{index:04}", "video-short") for index in range(number)]
+
+
+def working(broker: RedisBroker, stage: str, queue: str, work: Callable[..., None]) -> dramatiq.Worker:
+    """A worker as `dramatiq` runs it, started."""
+    dramatiq.Actor(work, broker=broker, actor_name=stage, queue_name=queue, priority=0, options={"max_retries": 0})
+    worker = dramatiq.Worker(broker, queues={queue}, worker_timeout=50, worker_threads=2)
+    worker.start()
+    return worker
+
+
+def test_a_hint_is_a_message_to_the_actor_of_its_stage(client: "redis.Redis", queue: RedisQueue) -> None:
+    queue.send(hints(1))
+    [raw] = client.hgetall("dramatiq:video-short.msgs").values()
+    message = json.loads(raw)
+    assert (message["actor_name"], message["queue_name"]) == ("transcode", "video-short")
+    assert message["kwargs"] == {"media_id": "media_0", "key": "transcode#0000"}
+    assert client.lrange("dramatiq:video-short", 0, -1) == [message["options"]["redis_message_id"]]
+
+
+def test_hints_reach_dramatiqs_workers(queue: RedisQueue, redis_url: str) -> None:
+    taken: list[tuple[str, str]] = []
+    broker = make_broker(redis_url, ["video-short", "light"])
+    worker = working(broker, "transcode", "video-short", lambda media_id, key: taken.append((media_id, key)))
+    try:
+        queue.send(hints(97))
+        eventually(lambda: len(taken) == 97)
+    finally:
+        worker.stop()
+    assert set(taken) == {(hint.media_id, hint.key) for hint in hints(97)}
+
+
+def test_a_dead_workers_messages_go_to_the_next(
+    client: "redis.Redis", queue: RedisQueue, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "_HEARTBEAT", 500)
+    taken: list[tuple[str, str]] = []
+    dead = make_broker(redis_url, ["light"])
+    queue.send([Hint("media_1", "validate", "light")])
+    assert next(dead.consume("light", prefetch=1)) is not None  # and never acknowledged
+    next_one = make_broker(redis_url, ["light"])
+    worker = working(next_one, "validate", "light", lambda media_id, key: taken.append((media_id, key)))
+    try:
+        eventually(lambda: taken == [("media_1", "validate")])
+        eventually(lambda: client.hlen("dramatiq:light.msgs") == 0)
+    finally:
+        worker.stop()
+
+
+def test_producers_do_no_maintenance(client: "redis.Redis", queue: RedisQueue, redis_url: str) -> None:
+    """A producer whose clock is ahead must not take messages from live workers."""
+    queue.send([Hint("media_1", "validate", "light")])
+    live = make_broker(redis_url, ["light"])
+    assert next(live.consume("light", prefetch=1)) is not None
+    client.zadd("dramatiq:__heartbeats__", {live.broker_id: 1})  # long dead, by the producer's clock
+    queue.send(Hint("media_2", "validate", "light") for _ in range(20))
+    assert client.llen("dramatiq:light") == 20
+
+
+def test_the_sentinel_goes_with_the_hints(client: "redis.Redis", queue: RedisQueue) -> None:
+    assert not queue.intact()
+    queue.mark()
+    assert queue.intact()
+    client.flushall()
+    assert not queue.intact()
+
+
+def test_progress_is_kept_for_an_hour(client: "redis.Redis", queue: RedisQueue) -> None:
+    media_id = f"media_{uuid4().hex}"
+    assert queue.progress(media_id) == {}
+    queue.report(media_id, "transcode#0001", 0.25)
+    queue.report(media_id, "audio", 1 / 3)
+    assert queue.progress(media_id) == {"transcode#0001": 0.25, "audio": 0.3333}
+    [name] = client.keys("darkroom:progress:*")
+    assert 3500 < client.ttl(name) <= 3600
+
+
+def test_progress_is_told_once_a_second_and_at_the_end(queue: RedisQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    for step in range(10):
+        queue.report("media_1", "poster", step / 10)
+        now[0] += 0.3
+    assert queue.progress("media_1") == {"poster": 0.8}  # 0.0, 0.4, 0.8
+    queue.report("media_1", "poster", 1.0)
+    assert queue.progress("media_1") == {"poster": 1.0}
+
+
+def test_events_are_appended_to_a_stream_that_stays_short(
+    client: "redis.Redis", queue: RedisQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "MOST_EVENTS", 100)
+    for number in range(300):
+        queue.announce({"mediaId": f"media_{number}", "status": "ready", "text": "é"})
+    entries: Any = client.xrange("darkroom:events")
+    assert entries[-1][1] == {"mediaId": "media_299", "status": "ready", "text": "é"}
+    assert 100 <= len(entries) < 300
+
+
+def test_threads_share_it(client: "redis.Redis", queue: RedisQueue) -> None:
+    at_once(16, lambda me: queue.send([Hint(f"media_{me}", "validate", "light")] * 10))
+    assert client.llen("dramatiq:light") == 160
+
+
+@pytest.mark.parametrize("kind", ["hung", "refused"])
+def test_nobody_waits_long_for_a_redis_that_is_away(
+    kind: str, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = connect(request.getfixturevalue(kind))
+    begun = time.monotonic()
+    with caplog.at_level(logging.WARNING):
+        queue.send(hints(97))
+    assert time.monotonic() - begun < 2.5
+    assert [record.getMessage() for record in caplog.records] == ["hints_not_sent"]
+    begun = time.monotonic()
+    queue.send(hints(97))
+    queue.report("media_1", "poster", 0.5)
+    assert queue.progress("media_1") == {}
+    assert time.monotonic() - begun < 0.2, "it is left alone for a while"
+
+
+@pytest.mark.parametrize("kind", ["hung", "refused"])
+def test_what_must_be_known_says_that_redis_is_away(kind: str, request: pytest.FixtureRequest) -> None:
+    queue = connect(request.getfixturevalue(kind))
+    for ask in (queue.intact, queue.mark, queue.ping, lambda: queue.announce({"a": "b"})):
+        with pytest.raises(UnavailableError):
+            ask()
+
+
+def test_it_is_used_again_after_a_rest(client: "redis.Redis", redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "_REST", 0.3)
+    queue = connect(redis_url)
+    queue.ping()
+    client.client_pause(1700, all=True)  # every command hangs
+    queue.send(hints(1))
+    assert queue.progress("media_1") == {}
+
+    def sent() -> bool:
+        queue.send([Hint("media_1", "validate", "light")])
+        return client.llen("dramatiq:light") != 0
+
+    eventually(sent)
+
+
+def test_a_connection_that_was_cut_is_opened_again(client: "redis.Redis", queue: RedisQueue) -> None:
+    queue.send(hints(1))
+    client.client_kill_filter(_type="normal", skipme=True)
+    queue.send(hints(1))
+    assert client.llen("dramatiq:video-short") == 2
+
+
+def test_nothing_is_contacted_before_it_is_needed(refused: str) -> None:
+    make_broker(refused, ["light"])
+    connect(refused)
+    assert threading.active_count() < 50
