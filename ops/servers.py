@@ -72,6 +72,7 @@ def weed(folder: Path, ports: dict[str, int], access_key: str, secret_key: str) 
         "ip": "127.0.0.1",
         "ip.bind": "127.0.0.1",
         "volume.id": "local",  # else its address, and data would be lost to a run on other ports
+        "volume.preStopSeconds": "0",  # there is no other server that would have to learn of its end
         "admin.ui": "false",
         "webdav": "false",
         "s3.port.iceberg": "0",

@@ -15,7 +15,7 @@ from ops.leftovers import MARK
 from ops.logfiles import last_lines, shorten
 from ops.warden import Warden
 
-TICK = 0.1
+TICK = 0.2
 """Seconds between two looks at the children."""
 
 DEATHS = 5
@@ -125,7 +125,7 @@ class Supervisor:
         while not self._stop.wait(TICK):
             self._look()
 
-    def end(self, grace: float = 6.0, server_grace: float = 3.0) -> None:
+    def end(self, grace: float = 7.5, server_grace: float = 2.0) -> None:
         """End all children within 10 s, last wave first: workers put their work down while the servers still run."""
         while self._waves:
             wave = self._waves.pop()
