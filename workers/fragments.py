@@ -51,13 +51,16 @@ def header(data: bytes) -> Header:
 
 
 def samples(data: bytes) -> Samples:
-    """Read a media segment of one track; raises FragmentError, also when its fragments do not follow one another."""
+    """Read a media segment of one track; one without any fragment is empty.
+
+    Raises FragmentError, also when its fragments do not follow one another.
+    """
     try:
         fragments = [_fragment(traf) for traf in _find(data, *_SAMPLES)]
     except IndexError as error:
         raise FragmentError("a fragment ends early") from error
     if not fragments:
-        raise FragmentError("a segment has no fragment")
+        return Samples(0, 0, 0)
     if any(earlier.start + earlier.duration != later.start for earlier, later in pairwise(fragments)):
         raise FragmentError("fragments overlap or leave a gap")
     return Samples(fragments[0].start, sum(each.duration for each in fragments), sum(each.count for each in fragments))

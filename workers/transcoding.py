@@ -15,6 +15,7 @@ from pipeline.playlists import Segment, Track
 from workers import video as ffmpeg
 from workers.fragments import FragmentError, Samples, header, samples
 from workers.jobs import File, Job, Made, Promise
+from workers.processes import ChildFailedError
 
 INIT_TYPE = "video/mp4"
 SEGMENT_TYPE = "video/iso.segment"
@@ -115,24 +116,24 @@ class _Collected:
 
 
 def _collected(folder: Path, name: str, init: str) -> _Collected | None:
-    """What ffmpeg left in a folder; None if it wrote no segment. Raises FrameCountError for what is no such file."""
-    paths = sorted(folder.glob("*.m4s"))
-    if not paths:
-        return None
+    """What ffmpeg left in a folder; None if nothing was encoded. Raises FrameCountError for what is no such file."""
     first = folder / "init.mp4"
     try:
+        read = ((path, samples(path.read_bytes())) for path in sorted(folder.glob("*.m4s")))
+        facts = {path: fact for path, fact in read if fact.count}
+        if not facts:
+            return None
         head = header(first.read_bytes())
-        facts = tuple(samples(path.read_bytes()) for path in paths)
     except (FragmentError, OSError) as error:
         raise FrameCountError(f"{name} is not readable: {error}") from error
     segments = tuple(
         Segment(name=path.name, duration=fact.duration / head.timescale, bytes=path.stat().st_size)
-        for path, fact in zip(paths, facts, strict=True)
+        for path, fact in facts.items()
     )
     sha256 = hashlib.sha256(first.read_bytes()).hexdigest()
     track = Track(init=init, sha256=sha256, config=head.config, codec=head.codec, segments=segments)
-    files = ((f"{name}/{init}", first, INIT_TYPE), *((f"{name}/{path.name}", path, SEGMENT_TYPE) for path in paths))
-    return _Collected(track, facts, head.timescale, files)
+    files = ((f"{name}/{init}", first, INIT_TYPE), *((f"{name}/{path.name}", path, SEGMENT_TYPE) for path in facts))
+    return _Collected(track, tuple(facts.values()), head.timescale, files)
 
 
 def _counted(segments: Sequence[Samples], timescale: int, video: VideoPlan, start: int) -> int:
@@ -175,12 +176,15 @@ def _last_packet(job: Job, argv: list[str]) -> Fraction:
 
 
 def _readable(job: Job, video: VideoPlan) -> ffmpeg.Source:
-    source = ffmpeg.Source(job.source(), job.probe.video_stream)
+    source = ffmpeg.original(job.source(), job.probe)
     if not ffmpeg.needs_remux(job.probe, video):
         return source
     target = job.scratch / "source.mkv"
-    run(job, ffmpeg.remux(job.ffmpeg, source, target))
-    return ffmpeg.Source(target, 0, remuxed=True)
+    try:
+        run(job, ffmpeg.remux(job.ffmpeg, source, target))
+    except ChildFailedError:  # a timestamp is missing, say: slower, but no worse
+        return source
+    return ffmpeg.copied(target)
 
 
 def _declared(job: Job, video: VideoPlan) -> int:

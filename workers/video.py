@@ -24,7 +24,7 @@ START = 1  # seconds that all segments are late, so that no decoding time before
 
 _MOST_CHANNELS = 8  # that ffmpeg knows a layout for, and so how to mix down
 _PREROLL = Fraction(1, 4)  # seconds decoded before a chunk, for filters that look back
-_SEEKABLE = ("mov", "matroska")  # containers with an index that seeking is exact by
+_INDEXED = ("mov", "matroska")  # containers with an index that seeking is exact by
 
 _SAFE = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS, "max_streams": 64}
 _BARE = {"map_metadata": -1, "map_chapters": -1, "fflags": "+bitexact"}
@@ -35,17 +35,34 @@ _REPORT = ("-progress", "pipe:1")
 
 @dataclass(frozen=True)
 class Source:
-    """A file to read video from: its path, the index of the video stream, and whether `remux` made it."""
+    """A file to read video from: its path, the index of the video stream, whether seeking in it is exact.
+
+    `remuxed` says that `remux` made it, so that its timestamps count from zero already.
+    """
 
     path: Path
     stream: int
+    exact: bool
     remuxed: bool = False
 
 
+def original(path: Path, probe: Probe) -> Source:
+    """The original as a source. One whose seeking is not exact is read from its start for every chunk."""
+    return Source(path, probe.video_stream, _container(probe) in _INDEXED)
+
+
+def copied(path: Path) -> Source:
+    """The file that `remux` made as a source."""
+    return Source(path, 0, exact=True, remuxed=True)
+
+
 def needs_remux(probe: Probe, video: VideoPlan) -> bool:
-    """Whether chunks would seek in a container whose seeking is not exact, or packets lack a time to be shown at."""
-    container = (probe.container or "").partition(",")[0]
-    return container == "avi" or (video.chunks > 1 and container not in _SEEKABLE)
+    """Whether copying the stream into another container first makes its seeking exact.
+
+    It does where every packet has its own timestamp; AVI and MPEG-PS leave some to be guessed, and only a decoder
+    guesses well.
+    """
+    return video.chunks > 1 and _container(probe) == "mpegts"
 
 
 def remux(program: str, source: Source, target: Path) -> list[str]:
@@ -113,7 +130,7 @@ def _open(path: Path, **options: Any) -> Any:  # noqa: ANN401 - ffmpeg-python ha
 
 def _seek(source: Source, video: VideoPlan, start: int, **options: Any) -> Any:  # noqa: ANN401
     """Open before a frame: at the keyframe there, for where frames vary in length the one shown may be long past."""
-    if start:
+    if start and source.exact:
         options["ss"] = f"{float(video.seconds(start) - _PREROLL):.6f}"
         options["noaccurate_seek"] = None
         options["seek_timestamp"] = int(source.remuxed)
@@ -194,6 +211,10 @@ def _segments(video: VideoPlan, first: int, folder: str) -> dict[str, Any]:
         "output_ts_offset": START,
         **_BARE,
     }
+
+
+def _container(probe: Probe) -> str:
+    return (probe.container or "").partition(",")[0]
 
 
 def _file(path: Path) -> str:
