@@ -48,7 +48,7 @@ class Intake:
         log.debug("upload_began", media_id=media.id)
         room = PART if most is None else min(PART, most)
         async with self.budget.admitted(room), intended(media, self.ledger, self.ledger_threads) as hold:
-            stored = await self._store(media, submission, hold, (head, file), room)
+            stored = await self._store(media, submission, hold, _whole(head, file), room)
             settled = await settle(await hold.task(), stored, self.ledger, self.ledger_threads)
         if not arrived(settled):
             raise ProblemError("upload_superseded")
@@ -59,18 +59,15 @@ class Intake:
         media: Media,
         submission: Submission,
         hold: Hold,
-        content: tuple[list[memoryview], AsyncIterator[memoryview]],
+        content: AsyncIterator[memoryview],
         room: int,
     ) -> Stored:
         facts = {"projectId": media.project_id, "mediaId": media.id, "fieldName": submission.field_name}
         label = Label(media.mime_type, facts, disposition=names.disposition(media.file_name))
         threads, target = self.object_threads, (media.s3_key, label)
         transfer = Transfer(self.objects, threads, self.budget, target, room, hold.check)
-        head, rest = content
         try:
-            for view in head:
-                await transfer.write(view)
-            async for view in rest:
+            async for view in content:
                 if transfer.size + len(view) > self.limits.bytes:
                     raise ProblemError("bytes_exceeded")  # noqa: TRY301 - one way out for all that goes wrong
                 await transfer.write(view)
@@ -78,7 +75,9 @@ class Intake:
         except BaseException as error:
             await transfer.abandon()
             await self._take_back(hold, media, error)
-            raise _public(error) from error
+            if isinstance(error, DarkroomError):
+                raise _public(error) from error
+            raise
 
     async def _take_back(self, hold: Hold, media: Media, error: BaseException) -> None:
         """Say in the record that it will never be whole; whoever cannot say it leaves that to a worker."""
@@ -127,6 +126,13 @@ async def _head(file: AsyncIterator[memoryview]) -> list[memoryview]:
     return pieces
 
 
+async def _whole(head: list[memoryview], rest: AsyncIterator[memoryview]) -> AsyncIterator[memoryview]:
+    for view in head:
+        yield view
+    async for view in rest:
+        yield view
+
+
 def _aborted(error: BaseException) -> Aborted:
     match error:
         case ProblemError():
@@ -141,11 +147,5 @@ def _aborted(error: BaseException) -> Aborted:
             return _aborted(ProblemError("internal_error"))
 
 
-def _public(error: BaseException) -> BaseException:
-    match error:
-        case LeaseLostError():
-            return ProblemError("upload_superseded")
-        case DarkroomError():
-            return ProblemError("storage_unavailable")
-        case _:
-            return error
+def _public(error: DarkroomError) -> ProblemError:
+    return ProblemError("upload_superseded" if isinstance(error, LeaseLostError) else "storage_unavailable")

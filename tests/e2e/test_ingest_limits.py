@@ -43,6 +43,14 @@ def test_one_byte_more_is_counted_and_taken_back(strict: Ingest, bucket: Bucket)
     assert bucket.keys("projects/counted/") == []
 
 
+def test_a_limit_smaller_than_one_read_holds(ingest_env: dict[str, str], tmp_path: Path) -> None:
+    text = (ROOT / "pipeline.toml").read_text()
+    (tmp_path / "pipeline.toml").write_text(re.sub(r'(?m)^bytes = ".*?"', 'bytes = "5 kB"', text))
+    with ingest(tmp_path, {**ingest_env, "PIPELINE": str(tmp_path / "pipeline.toml")}) as running:
+        assert upload(running, "tiny", PNG + bytes(5000 - len(PNG))).status_code == 201
+        assert upload(running, "tiny", PNG + bytes(5001 - len(PNG))).json()["code"] == "bytes_exceeded"
+
+
 def test_a_body_of_unknown_length_is_counted_too(strict: Ingest, bucket: Bucket) -> None:
     head, tail = form([field("projectId", "chunked"), file(b"@@")]).split(b"@@")
     assert post(strict, iter([head, PNG, *[bytes(1_000_000)] * 30, tail])).status_code == 413

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -103,8 +104,8 @@ async def transferred(
                 raise
 
 
-def move(shelf: Shelf, content: bytes, **how: bool) -> Stored:
-    return asyncio.run(asyncio.wait_for(transferred(shelf, content, **how), 20))  # type: ignore[arg-type]
+def move(shelf: Shelf, content: bytes, **how: Any) -> Stored:  # noqa: ANN401 - arguments of `transferred`
+    return asyncio.run(asyncio.wait_for(transferred(shelf, content, **how), 20))
 
 
 def failing(name: str, error: Exception, after: int = 0) -> Callable[[str], None]:
@@ -165,10 +166,12 @@ def test_many_uploads_share_a_little_room_and_all_end() -> None:
 def test_a_failure_is_told_and_the_parts_forgotten(name: str, size: int) -> None:
     for after in range(3 if name == "put_part" else 1):
         shelf = Shelf(hook=failing(name, UnavailableError("s3"), after))
+        budget = Budget(6 * PART)
         with pytest.raises(UnavailableError):
-            move(shelf, bytes(size))
+            move(shelf, bytes(size), budget=budget)
         assert shelf.objects == {}
         assert not shelf.open
+        assert budget.free == 6 * PART
 
 
 def test_an_abort_that_fails_hides_nothing() -> None:
