@@ -103,7 +103,7 @@ def build(file: schema.File) -> Pipeline:
         threads=MappingProxyType({name: table.threads for name, table in file.queues.items()}),
         publish_originals=file.serving.publish_originals,
         give_up=file.give_up,
-        lease=Lease(length=round(1000 * file.lease.length), renewal=round(1000 * file.lease.renewal)),
+        lease=Lease(**{name: round(1000 * seconds) for name, seconds in _plain(file.lease).items()}),
     )
 
 

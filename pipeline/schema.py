@@ -134,10 +134,11 @@ class Serving(Table):
 
 
 class LeaseTable(Table):
-    """How long a claim holds, and how often it is renewed."""
+    """How long a claim holds, how often it is renewed, and how long one write to S3 may last that it allowed."""
 
     length: Seconds
     renewal: Seconds
+    put_timeout: Seconds = 60.0
 
     @field_validator("renewal")
     @classmethod

@@ -28,27 +28,32 @@ if TYPE_CHECKING:
 PART_SIZE = 16 * 1024 * 1024
 """Bytes of a file that `store` sends in one request; larger ones go in parts, so that a repeat costs little."""
 
-# Seconds: one attempt lasts at most their sum, `protocol.Lease.put_timeout`. After that a purge relies on silence.
-_SENDING, _CONNECTING, _ANSWERING = 35, 5, 20
+# Shares of the longest that one attempt may last, `protocol.Lease.put_timeout`. After it a purge relies on silence.
+_SENDING, _CONNECTING, _ANSWERING = 7 / 12, 1 / 12, 4 / 12
 _PAUSES = (0.25, 1.0)
 _PIECE = 1024 * 1024
 
 
-def connect(bucket: str) -> "S3Objects":
+def connect(bucket: str, put_timeout: float = 60.0) -> "S3Objects":
     """The bucket at the endpoint, in the region and with the credentials that boto3's own environment says.
 
-    Threads may share it; a process that forks must connect afterwards.
+    `put_timeout` is the longest that one HTTP attempt may last, in seconds. Threads may share it; a process that forks
+    must connect afterwards.
     """
-    return S3Objects(_client(attempts=3), _client(attempts=1), bucket)
+    return S3Objects(_client(put_timeout, 3), _client(put_timeout, 1), bucket, _SENDING * put_timeout)
 
 
 @dataclass(frozen=True)
 class S3Objects:
-    """The `ObjectStore` port. In a versioned bucket a purge leaves old versions to the bucket's lifecycle rules."""
+    """The `ObjectStore` port. In a versioned bucket a purge leaves old versions to the bucket's lifecycle rules.
+
+    `sending` bounds the time in which one request's body goes out, in seconds.
+    """
 
     client: "S3Client"
     writer: "S3Client"
     bucket: str
+    sending: float
 
     def head(self, key: str) -> Found | None:
         """What is stored there, or None."""
@@ -184,7 +189,7 @@ class S3Objects:
         crc = crc if body is None else crc32(body)
         doubtful = False
         for pause in (*_PAUSES, None):
-            content = {} if body is None else {"Body": Body(body, _SENDING), "ContentLength": len(body)}
+            content = {} if body is None else {"Body": Body(body, self.sending), "ContentLength": len(body)}
             allowed()
             try:
                 with translated(AlreadyStoredError(wanted["Key"])):
@@ -246,11 +251,11 @@ def _always() -> None:
     """The permission of one who holds no lease."""
 
 
-def _client(attempts: int) -> "S3Client":
+def _client(put_timeout: float, attempts: int) -> "S3Client":
     named = "AWS_ENDPOINT_URL_S3" in os.environ or "AWS_ENDPOINT_URL" in os.environ
     config = Config(
-        connect_timeout=_CONNECTING,
-        read_timeout=_ANSWERING,
+        connect_timeout=_CONNECTING * put_timeout,
+        read_timeout=_ANSWERING * put_timeout,
         retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=64,
         tcp_keepalive=True,

@@ -39,7 +39,8 @@ def connect(settings: Settings) -> Services:
     site = Site(settings.url, pipeline.publish_originals)
     ledger = Ledger(records(settings), queue, site, queue_of, pipeline.attempts_of, pipeline.lease)
     consumed = broker.make_broker(settings.redis_url, pipeline.threads)
-    return Services(settings, pipeline, ledger, s3.connect(settings.s3_bucket), queue, consumed)
+    objects = s3.connect(settings.s3_bucket, pipeline.lease.put_timeout / 1000)
+    return Services(settings, pipeline, ledger, objects, queue, consumed)
 
 
 def records(settings: Settings) -> Records:

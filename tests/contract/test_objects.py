@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -298,10 +299,9 @@ def test_a_body_that_only_trickles_is_given_up(
     s3: Backend, objects: S3Objects, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adapter, "_PAUSES", (0.01,))
-    monkeypatch.setattr(adapter, "_SENDING", 0.5)
     begun = time.monotonic()
     with Proxy(urlsplit(s3.url).port or 0, rate=2 * MIB) as slow:
-        trickling = connected({**s3.env, "AWS_ENDPOINT_URL_S3": slow.url})
+        trickling = replace(connected({**s3.env, "AWS_ENDPOINT_URL_S3": slow.url}), sending=0.5)
         with pytest.raises(UnavailableError):
             trickling.put(f"{prefix}a", bytes(64 * MIB), JPEG)
     assert time.monotonic() - begun < 15
