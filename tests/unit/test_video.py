@@ -1,0 +1,179 @@
+import re
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from pipeline.ladder import Audio, FittedRung
+from pipeline.plan import VideoPlan
+from pipeline.probes import Probe
+from workers import video
+
+PROBE = Probe(
+    kind="video",
+    format="mp4",
+    mime_type="video/mp4",
+    codec="h264",
+    bytes=10**6,
+    width=1920,
+    height=1080,
+    coded_width=1920,
+    coded_height=1080,
+    orientation=0,
+    container="mov,mp4,m4a,3gp,3g2,mj2",
+    duration=180.0,
+    frame_rate="30000/1001",
+    has_audio=True,
+    video_stream=1,
+    audio_stream=0,
+    audio_codec="aac",
+    audio_channels=2,
+)
+PLAN = VideoPlan(
+    rungs=(
+        FittedRung(name="1080p", width=1920, height=1080, bitrate=6_000_000),
+        FittedRung(name="360p", width=640, height=360, bitrate=800_000),
+    ),
+    rate="30000/1001",
+    keyframe=60,
+    segment=120,
+    chunk=1800,
+    chunks=3,
+    audio=Audio(bitrate=128_000),
+    mp4="360p",
+    preset="veryfast",
+    crf=22,
+    threads=2,
+    memory=2**32,
+)
+PATH = Path("/work/original")
+SOURCE = video.original(PATH, PROBE)
+
+INPUT = """-format_whitelist mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg -max_pixels 4147200 -max_streams 64
+-noaccurate_seek -protocol_whitelist file -seek_timestamp 0 -ss 59.810000 -threads 2 -i file:/work/original"""
+
+
+def encoding(name: str, bitrate: int) -> str:
+    return f"""-f hls -bufsize {2 * bitrate} -codec:v libx264 -crf 22 -fflags +bitexact -flags:v +cgop
+-force_key_frames expr:gte(n,n_forced*60) -fps_mode passthrough -frames:v 1800 -g 60 -hls_fmp4_init_filename init.mp4
+-hls_playlist_type vod -hls_segment_filename {name}/%05d.m4s -hls_segment_options movflags=+frag_discont
+-hls_segment_type fmp4 -hls_time 4.003999 -keyint_min 60 -map_chapters -1 -map_metadata -1 -maxrate {bitrate}
+-output_ts_offset 1 -pix_fmt yuv420p -preset veryfast -profile:v high -sc_threshold 0 -start_number 15 -threads:v 2
+{name}/index.m3u8"""
+
+
+def test_a_chunk_is_one_decode_and_a_cascade() -> None:
+    graph = (
+        "[0:1]fps=fps=30000/1001[s0];[s0]trim=end_pts=3600:start_pts=1800[s1];"
+        "[s1]scale=h=1080:out_range=tv:w=1920[s2];[s2]setsar=1[s3];[s3]format=pix_fmts=yuv420p[s4];"
+        "[s4]setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv[s5];[s5]split=2[s6][s7];"
+        "[s7]scale=h=360:w=640[s8];[s8]setsar=1[s9]"
+    )
+    expected = " ".join(
+        (
+            "/bin/ffmpeg -nostdin -y -v error -nostats -max_alloc 536870912 -progress pipe:1 -copyts -start_at_zero",
+            INPUT,
+            f"-filter_complex {graph}",
+            f"-map [s6] {encoding('1080p', 6_000_000)}",
+            f"-map [s9] {encoding('360p', 800_000)}",
+        )
+    ).split()
+    assert video.chunk("/bin/ffmpeg", SOURCE, PROBE, PLAN, (1800, 3600)) == expected
+
+
+def test_the_first_chunk_does_not_seek_and_the_last_has_no_end() -> None:
+    first = video.chunk("ffmpeg", SOURCE, PROBE, PLAN, (0, 1800))
+    last = video.chunk("ffmpeg", SOURCE, PROBE, PLAN, (3600, None))
+    assert "-ss" not in first
+    assert "start_time=0.000000" in " ".join(first)
+    assert "-frames:v" not in last
+    assert "end_pts" not in " ".join(last)
+
+
+def test_what_seeks_badly_is_copied_once_or_read_from_its_start() -> None:
+    stream = replace(PROBE, container="mpegts")
+    assert video.needs_remux(stream, PLAN)
+    assert not video.needs_remux(stream, replace(PLAN, chunks=1))
+    assert not video.needs_remux(PROBE, PLAN)
+    guessed = replace(PROBE, container="avi")
+    assert not video.needs_remux(guessed, PLAN)
+    argv = video.chunk("ffmpeg", video.original(PATH, guessed), guessed, PLAN, (1800, 3600))
+    assert "-ss" not in argv
+    assert "trim=end_pts=3600:start_pts=1800" in " ".join(argv)
+
+
+def test_a_copy_keeps_the_clock_and_is_read_by_its_own() -> None:
+    source = video.copied(Path("/work/source.mkv"))
+    remuxed = video.remux("ffmpeg", SOURCE, source.path)
+    assert "-start_at_zero" in remuxed
+    assert remuxed[-1] == "file:/work/source.mkv"
+    read = video.chunk("ffmpeg", source, PROBE, PLAN, (1800, 3600))
+    assert "-copyts" in read
+    assert "-start_at_zero" not in read
+    assert "[0:0]" in " ".join(read)
+
+
+@pytest.mark.parametrize("interlaced", [True, False])
+def test_only_interlaced_video_is_deinterlaced_and_before_its_rate_changes(*, interlaced: bool) -> None:
+    graph = " ".join(video.chunk("ffmpeg", SOURCE, replace(PROBE, interlaced=interlaced), PLAN, (0, 1800)))
+    assert bool(re.search(r"bwdif=deint=interlaced:mode=send_frame\[s0\];\[s0\]fps", graph)) is interlaced
+
+
+def test_sound_is_encoded_whole() -> None:
+    argv = video.audio("ffmpeg", PATH, PROBE, PLAN)
+    assert "[0:0]aresample=48000:async=1:first_pts=0[s0]" in argv
+    assert argv[argv.index("-b:a") + 1] == "128000"
+    assert argv[argv.index("-ac") + 1] == "2"
+    assert argv[-1] == "index.m3u8"
+
+
+def test_the_movie_takes_the_second_back_that_segments_are_late() -> None:
+    argv = video.movie("ffmpeg", [Path("/work/360p.mp4"), Path("/work/audio.mp4")], Path("/work/movie.mp4"))
+    assert argv[argv.index("-output_ts_offset") + 1] == "-1"
+    assert argv[argv.index("-codec") + 1] == "copy"
+    assert [argv[at + 1] for at, word in enumerate(argv) if word == "-map"] == ["0:0", "1:0"]
+
+
+def commands() -> dict[str, list[str]]:
+    return {
+        "chunk": video.chunk("ffmpeg", SOURCE, PROBE, PLAN, (1800, 3600)),
+        "audio": video.audio("ffmpeg", PATH, PROBE, PLAN),
+        "still": video.still("ffmpeg", PATH, PROBE, 1.5, (640, 360)),
+        "remux": video.remux("ffmpeg", SOURCE, Path("/work/source.mkv")),
+        "tail": video.tail("ffmpeg", SOURCE, PLAN, 1800),
+        "movie": video.movie("ffmpeg", [Path("/work/360p.mp4"), Path("/work/audio.mp4")], Path("/work/movie.mp4")),
+    }
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_input_is_a_local_file_of_a_known_container(name: str) -> None:
+    argv = commands()[name]
+    inputs = [argv[at + 1] for at, word in enumerate(argv) if word == "-i"]
+    assert inputs
+    assert all(each.startswith("file:/") for each in inputs)
+    assert argv.count("-protocol_whitelist") == argv.count("-format_whitelist") == len(inputs)
+    assert not {"hls", "dash", "concat"} & set(video.CONTAINERS.split(","))
+    assert "-nostdin" in argv
+    assert "-max_alloc" in argv
+
+
+@pytest.mark.parametrize("name", ["chunk", "audio", "remux", "movie"])
+def test_no_metadata_is_carried_over(name: str) -> None:
+    argv = commands()[name]
+    assert argv.count("-map_metadata") == argv.count("-map_chapters") == (2 if name == "chunk" else 1)
+
+
+@pytest.mark.parametrize("name", ["chunk", "still"])
+def test_a_stream_that_grows_is_stopped_before_it_is_decoded(name: str) -> None:
+    assert "-max_pixels" in commands()[name]
+
+
+@pytest.mark.parametrize("rate", ["24000/1001", "30000/1001", "25/1", "60/1", "79/4", "1/1"])
+def test_a_seam_is_never_late_however_many_segments_were_added_up(rate: str) -> None:
+    plan = replace(PLAN, rate=rate)
+    argv = video.audio("ffmpeg", PATH, PROBE, plan)
+    length = Fraction(argv[argv.index("-hls_time") + 1])
+    exact = plan.seconds(plan.segment)
+    hour = 900
+    assert 0 < (exact - length) * hour < plan.seconds(1)
