@@ -85,8 +85,11 @@ def _stand_over(commands: Sequence[tuple[list[str], dict[str, str]]]) -> int:
 
 
 def _dramatiq(queue: str, threads: int) -> list[str]:
-    options = ["--processes", "1", "--threads", str(threads), "--worker-shutdown-timeout", str(PUT_DOWN)]
-    return [sys.executable, "-m", "dramatiq", "workers.app:main", *options, "--skip-logging", "--queues", queue]
+    # Its master looks for dead workers only after it has waited for all to come up, 30 s by default, for the sake of
+    # helper processes that we have none of.
+    times = ["--worker-shutdown-timeout", str(PUT_DOWN), "--worker-fork-timeout", "10"]
+    size = ["--processes", "1", "--threads", str(threads)]
+    return [sys.executable, "-m", "dramatiq", "workers.app:main", *size, *times, "--skip-logging", "--queues", queue]
 
 
 def _tuned(threads: int) -> dict[str, str]:
