@@ -22,8 +22,9 @@ SEGMENT_TYPE = "video/iso.segment"
 MANIFEST_TYPE = "application/json"
 
 _NICE = 10
-_DEADLINE = 4 * 3600.0  # seconds; a net, for the stage's own timeout ends a job sooner
-_STALL = 300.0  # seconds; a chunk may first decode for minutes to reach its start
+# Seconds; a net, for the stage's own timeout ends a job sooner. Silence is no sign of a hang: ffmpeg tells no progress
+# while it decodes its way to a chunk's first frame.
+_DEADLINE = 4 * 3600.0
 _FILE = 2 * 2**30  # bytes of one segment, or more where the source itself is larger
 _SLACK = Fraction(1, 2)  # seconds of picture that a damaged or vaguely timed end may lack
 
@@ -86,14 +87,12 @@ def run(
     """Run ffmpeg confined; `done` reads the fraction done from a line of its progress, or None."""
     reached = -1.0
 
-    def on_line(line: str) -> bool:
+    def on_line(line: str) -> None:
         nonlocal reached
         fraction = done(line) if done else None
-        if fraction is None or fraction <= reached:
-            return False
-        reached = fraction
-        job.report(min(1.0, fraction))
-        return True
+        if fraction is not None and fraction > reached:
+            reached = fraction
+            job.report(min(1.0, fraction))
 
     job.children.run(
         argv,
@@ -103,7 +102,6 @@ def run(
         file_size=max(_FILE, 2 * job.probe.bytes),
         nice=_NICE,
         on_line=on_line if done else None,
-        stall=_STALL if done else None,
     )
 
 

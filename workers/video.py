@@ -29,6 +29,7 @@ _INDEXED = ("mov", "matroska")  # containers with an index that seeking is exact
 _SAFE = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS, "max_streams": 64}
 _BARE = {"map_metadata": -1, "map_chapters": -1, "fflags": "+bitexact"}
 _QUIET = ("-nostdin", "-y", "-v", "error", "-nostats", "-max_alloc", str(512 * 2**20))
+_THREADS = 2  # of filters, and of decoders: with one for each core, address space runs out on large machines
 _CLOCK = ("-copyts", "-start_at_zero")
 _REPORT = ("-progress", "pipe:1")
 
@@ -125,7 +126,7 @@ def movie(program: str, tracks: Sequence[Path], target: Path) -> list[str]:
 
 
 def _open(path: Path, **options: Any) -> Any:  # noqa: ANN401 - ffmpeg-python has no types
-    return ffmpeg.input(_file(path), **_SAFE, **options)
+    return ffmpeg.input(_file(path), **{"threads": _THREADS, **_SAFE, **options})
 
 
 def _seek(source: Source, video: VideoPlan, start: int, **options: Any) -> Any:  # noqa: ANN401
@@ -222,5 +223,5 @@ def _file(path: Path) -> str:
 
 
 def _argv(program: str, made: Any, *flags: str) -> list[str]:  # noqa: ANN401
-    compiled: list[str] = ffmpeg.compile(made, cmd=[program, *_QUIET, *flags])
+    compiled: list[str] = ffmpeg.compile(made, cmd=[program, *_QUIET, "-filter_complex_threads", str(_THREADS), *flags])
     return compiled

@@ -72,7 +72,8 @@ def test_a_chunk_is_one_decode_and_a_cascade() -> None:
     )
     expected = " ".join(
         (
-            "/bin/ffmpeg -nostdin -y -v error -nostats -max_alloc 536870912 -progress pipe:1 -copyts -start_at_zero",
+            "/bin/ffmpeg -nostdin -y -v error -nostats -max_alloc 536870912 -filter_complex_threads 2",
+            "-progress pipe:1 -copyts -start_at_zero",
             INPUT,
             f"-filter_complex {graph}",
             f"-map [s6] {encoding('1080p', 6_000_000)}",
