@@ -26,7 +26,8 @@ _NICE = 10
 # while it decodes its way to a chunk's first frame.
 _DEADLINE = 4 * 3600.0
 _FILE = 2 * 2**30  # bytes of one segment, or more where the source itself is larger
-_SLACK = Fraction(1, 2)  # seconds of picture that a damaged or vaguely timed end may lack
+_VAGUE = 2  # frames by which a container may tell the end wrong, without a look at its packets
+_SLACK = Fraction(1, 2)  # seconds of picture that a damaged end may lack
 
 
 class FrameCountError(TransientError):
@@ -150,11 +151,11 @@ def _counted(segments: Sequence[Samples], timescale: int, video: VideoPlan, star
 def _check(job: Job, source: ffmpeg.Source, start: int, stop: int | None, frames: int) -> None:
     """A chunk is whole when it reaches its stop, or the last packet of the picture, whatever the container declared."""
     video = of(job.plan)
-    slack = math.ceil(_SLACK * Fraction(video.rate))
-    if frames == (stop or 0) - start or (stop is None and start + frames >= _declared(job, video) - slack):
+    if frames == (stop or 0) - start or (stop is None and start + frames >= _declared(job, video) - _VAGUE):
         return
+    slack = math.ceil(_SLACK * Fraction(video.rate))
     last = _last_packet(job, ffmpeg.tail(job.ffmpeg, source, video, start)) * Fraction(video.rate)
-    if min(last, stop or last) > start + frames + slack:
+    if last > start + frames + slack or (stop is not None and last > stop - 1):
         raise FrameCountError(f"{job.part} has {frames} frames, and there is picture after them")
 
 
@@ -167,7 +168,8 @@ def _last_packet(job: Job, argv: list[str]) -> Fraction:
         if line.startswith("#tb 0:"):
             base = Fraction(line.partition(":")[2].strip())
         elif not line.startswith("#"):
-            latest = max(latest, int(line.split(",")[2]))
+            dts, pts = (word.strip() for word in line.split(",")[1:3])  # either may be NOPTS
+            latest = max(latest, *(int(word) for word in (dts, pts) if word.isdecimal()), 0)
 
     job.children.run(argv, cwd=job.scratch, deadline=_DEADLINE, memory=of(job.plan).memory, on_line=on_line)
     return latest * base

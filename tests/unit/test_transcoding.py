@@ -281,6 +281,16 @@ def test_a_chunk_with_frames_missing_is_never_promised(program: str, tmp_path: P
         room.make(room.probe, plan(room.probe, room.config), part)
 
 
+def test_not_even_one_frame_may_be_missing_before_a_seam(program: str, tmp_path: Path) -> None:
+    script = tmp_path / "short"
+    fewer = 'for word; do [ "$word" = 100 ] && word=99; set -- "$@" "$word"; shift; done'
+    script.write_text(f'#!/bin/sh\n{fewer}\nexec "{program}" "$@"\n')
+    script.chmod(0o755)
+    room = Darkroom(str(script), counted(tmp_path / "film.mp4"), tmp_path / "out", chunked(4))
+    with pytest.raises(FrameCountError, match="99 frames"):
+        room.make(room.probe, plan(room.probe, room.config), "transcode#0001")
+
+
 def test_a_rung_shorter_than_the_others_is_never_promised(program: str, tmp_path: Path) -> None:
     room = Darkroom(lossy(program, tmp_path, "90p"), counted(tmp_path / "film.mp4"), tmp_path / "out")
     with pytest.raises(FrameCountError, match="different lengths"):
