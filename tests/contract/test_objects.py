@@ -300,11 +300,11 @@ def test_a_body_that_only_trickles_is_given_up(
 ) -> None:
     monkeypatch.setattr(adapter, "_PAUSES", (0.01,))
     begun = time.monotonic()
-    with Proxy(urlsplit(s3.url).port or 0, rate=2 * MIB) as slow:
+    with Proxy(urlsplit(s3.url).port or 0, rate=MIB) as slow:
         trickling = replace(connected({**s3.env, "AWS_ENDPOINT_URL_S3": slow.url}), sending=0.5)
         with pytest.raises(UnavailableError):
             trickling.put(f"{prefix}a", bytes(64 * MIB), JPEG)
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 30  # all of it would take 64 s
     assert objects.head(f"{prefix}a") is None
 
 
