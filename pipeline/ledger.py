@@ -112,7 +112,7 @@ class Ledger:
 
     def die(self, task: Task, event: Event, reason: str, error: str) -> Media:
         """Bury our own task: no attempt left, or none would help."""
-        return self._settle(task, event, lambda _: protocol.dead(task, reason, error))
+        return self._settle(task, event, lambda now: protocol.dead(task, now, reason, error))
 
     def close(self, task: Task, also: Sequence[Change] = ()) -> None:
         """End a task that leaves the record alone (purge, spread, record)."""
@@ -122,6 +122,15 @@ class Ledger:
             if 0 not in refusal.failed:
                 raise
             self._after_all(task)
+
+    def tell(self, task: Task, also: Sequence[Change] = ()) -> None:
+        """Note on an outbox row that what it tells once is told, with the changes that go with it; once."""
+        try:
+            self.records.write([protocol.tell(task, self.records.now()), *also])
+        except RefusedError as refusal:
+            row = self.task(task.media_id, task.key)
+            if row is None or (row.status, row.epoch) != (TaskStatus.RUNNING, task.epoch) or row.told_at is None:
+                raise LeaseLostError from refusal
 
     def put_off(self, task: Task, delay: int, error: str) -> None:
         """Try again in `delay` ms; the attempt counted."""

@@ -3,7 +3,7 @@
 All methods block; all raise `UnavailableError` when the dependency is away, overloaded or does not answer in time.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +35,9 @@ class Records(Protocol):
 
     def overdue(self, shard: int, before: int, limit: int, after: int = 0) -> list[Row]:
         """Rows of the wake index with after <= `wakeAt` <= before, earliest first; may lag behind the base rows."""
+
+    def dead(self, shard: int) -> Iterator[Row]:
+        """Every row of the dead-letter index, earliest `deadAt` first; may lag behind the base rows."""
 
     def project(self, project_id: str, after: int, limit: int) -> list[Row]:
         """Media rows of a project with `position` > after, in order; may lag behind the base rows."""

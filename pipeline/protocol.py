@@ -4,6 +4,7 @@ Every write by a holder carries `status = RUNNING AND epoch = mine`; epoch alone
 keeps its epoch. Times are milliseconds since the epoch by the store's clock. docs/protocol.md has the rules' reasons.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 from pipeline.changes import Absent, Check, Compare, Condition, Either, Every, Key, Put, Update, holds
@@ -16,6 +17,7 @@ WEEK = 7 * 24 * 3600
 LATEST_NUDGE = 600 * SECOND
 
 _OFF_INDEX = ("wakeAt", "wakeShard", "leaseUntil")
+_RISEN = ("expiresAt", "reason", "deadShard", "deadAt")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def insert_held(media: Media, key: str, queue: str, now: int, lease: Lease) -> P
 def arm(media: Media, key: str, queue: str, now: int) -> Update:
     """Owe a control task anew, whatever its row says; a holder of the old epoch is fenced off."""
     row = _fresh(media.round, queue, now) | {"wakeShard": shard_of(media.id)}
-    return Update(task_key(media.id, key), set=row, add={"epoch": 1}, remove=("leaseUntil", "expiresAt"))
+    return Update(task_key(media.id, key), set=row, add={"epoch": 1}, remove=("leaseUntil", *_RISEN))
 
 
 def claim(media_id: str, key: str, now: int, lease: Lease, attempts: int | None) -> Update:
@@ -104,16 +106,39 @@ def release(task: Task, now: int, delay: int = 0, error: str | None = None) -> U
     return Update(key, _held(task), set=wait | why, add={"attempts": -1}, remove=("leaseUntil",))
 
 
-def dead(task: Task, reason: str, error: str) -> Update:
+def dead(task: Task, now: int, reason: str, error: str) -> Update:
     """Out of attempts, or not worth another: a dead letter, kept until redriven."""
-    return _end(task, TaskStatus.DEAD, {"reason": reason, "lastError": error})
+    return _end(task, TaskStatus.DEAD, _letter(task, now) | {"reason": reason, "lastError": error})
 
 
 def bury(seen: Task, now: int, attempts: int, reason: str) -> Update:
     """Any worker may do this to a row that crashes have emptied of attempts and that nobody holds."""
     condition = Every((Compare("epoch", "=", seen.epoch), _spent(attempts), _due(now)))
-    end = {"status": TaskStatus.DEAD.value, "reason": reason}
+    end = {"status": TaskStatus.DEAD.value, "reason": reason} | _letter(seen, now)
     return Update(task_key(seen.media_id, seen.key), condition, set=end, add={"epoch": 1}, remove=_OFF_INDEX)
+
+
+def forget(letter: Task, now: int) -> Update:
+    """A dead letter whose media is deleted: nobody can redrive it, so it leaves the index and goes in the end."""
+    condition = Every((_is("status", TaskStatus.DEAD), Compare("epoch", "=", letter.epoch)))
+    key = task_key(letter.media_id, letter.key)
+    return Update(key, condition, set={"expiresAt": now // SECOND + WEEK}, remove=("deadShard", "deadAt"))
+
+
+def tell(task: Task, now: int) -> Update:
+    """What the outbox does once is done; further attempts, and replays, leave it out."""
+    condition = Every((_held(task), Absent("toldAt")))
+    return Update(task_key(task.media_id, task.key), condition, set={"toldAt": now})
+
+
+def replay(media: Media, key: str, queue: str, now: int, seen: Task | None) -> Update:
+    """Owe an ended outbox row again. One that was done, or has expired since, was told what is told once."""
+    armed = arm(media, key, queue, now)
+    if seen is None:
+        return dataclasses.replace(armed, condition=Absent("task"), set={**armed.set, "toldAt": now})
+    told = {"toldAt": now} if seen.status is TaskStatus.DONE else {}
+    condition = Every((_is("status", seen.status), Compare("epoch", "=", seen.epoch)))
+    return dataclasses.replace(armed, condition=condition, set={**armed.set, **told})
 
 
 def exhausted(seen: Task, attempts: int, now: int) -> bool:
@@ -138,9 +163,7 @@ def owe_again(seen: Task, media: Media, now: int) -> Update:
         (_is("status", seen.status), Compare("epoch", "=", seen.epoch), Compare("round", "<", media.round))
     )
     row = _fresh(media.round, seen.queue, now) | {"wakeShard": shard_of(media.id)}
-    return Update(
-        task_key(seen.media_id, seen.key), condition, set=row, add={"epoch": 1}, remove=("expiresAt", "reason")
-    )
+    return Update(task_key(seen.media_id, seen.key), condition, set=row, add={"epoch": 1}, remove=_RISEN)
 
 
 def count_in(seen: Task, media: Media) -> Update:
@@ -242,6 +265,11 @@ def _fresh(round_: int, queue: str, now: int) -> dict[str, int | str]:
         "owedAt": now,
         "wakeAt": now + 5 * SECOND,
     }
+
+
+def _letter(task: Task, now: int) -> dict[str, int | str]:
+    """What puts a row on the index of dead letters."""
+    return {"deadShard": shard_of(task.media_id), "deadAt": now}
 
 
 def _end(task: Task, status: TaskStatus, facts: dict[str, int | str]) -> Update:

@@ -1,4 +1,6 @@
-"""Two rules that put things right: rows that crashes emptied of attempts are buried, rows of an old round owed anew."""
+"""Rules that put things right: what crashes emptied of attempts is buried, what was ended is owed anew."""
+
+from contextlib import suppress
 
 from pipeline import protocol
 from pipeline.changes import Change, RefusedError
@@ -6,7 +8,8 @@ from pipeline.events import Died
 from pipeline.ledger import Ledger
 from pipeline.lifecycle import Step, advance, owed
 from pipeline.media import Media
-from pipeline.tasks import Task, TaskStatus
+from pipeline.rows import task_of
+from pipeline.tasks import LIVE, Task, TaskStatus
 
 
 def bury(ledger: Ledger, media_id: str, key: str) -> bool:
@@ -37,6 +40,28 @@ def spread(ledger: Ledger, task: Task, media: Media) -> None:
             """The row moved between our look and our write: look again."""
     ledger.close(task)
     ledger.hint(media, owed(media))
+
+
+def replay(ledger: Ledger, media: Media, key: str) -> bool:
+    """Owe an outbox row of the media again; False when it is owed already. Also for a row that has expired since."""
+    while True:
+        seen, now = ledger.task(media.id, key), ledger.records.now()
+        if seen is not None and seen.status in LIVE:
+            return False
+        try:
+            ledger.records.write([protocol.replay(media, key, ledger.queue_of(media, key), now, seen)])
+        except RefusedError:
+            continue
+        ledger.hint(media, [key])
+        return True
+
+
+def forget(ledger: Ledger, media: Media) -> None:
+    """Take the dead letters of a deleted media off their index; those of its outbox can still be sent."""
+    for letter in map(task_of, ledger.records.tasks(media.id)):
+        if letter.status is TaskStatus.DEAD and letter.stage != "record":
+            with suppress(RefusedError):  # somebody owed it again, and will find it unwanted
+                ledger.records.write([protocol.forget(letter, ledger.records.now())])
 
 
 def _owe(ledger: Ledger, media: Media, key: str) -> bool:

@@ -10,13 +10,16 @@ CONTROL = frozenset({"upload", "spread", "purge"})
 
 
 class TaskStatus(StrEnum):
-    """PENDING and RUNNING are live; the others ask for nothing."""
+    """PENDING and RUNNING are `LIVE`; the others ask for nothing."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
     DONE = "DONE"
     DEAD = "DEAD"
     PARKED = "PARKED"
+
+
+LIVE = frozenset({TaskStatus.PENDING, TaskStatus.RUNNING})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,9 @@ class Task:
     wake_at: int | None = None
     wake_shard: int | None = None
     expires_at: int | None = None
+    dead_at: int | None = None
+    dead_shard: int | None = None
+    told_at: int | None = None
     reason: str | None = None
     last_error: str | None = None
 

@@ -33,6 +33,7 @@ def purge(turn: Turn) -> None:
         turn.tools.objects.purge(keys.originals(media.project_id, media.id))
     quiet = ledger.quiet_at(media)
     if started > quiet:
+        turn.persist(lambda: recovery.forget(ledger, media))
         turn.close()
     else:
         turn.persist(lambda: ledger.postpone(turn.task, quiet))

@@ -92,6 +92,10 @@ class DynamoRecords:
         rows = self._query(self.tasks_table, due, values, IndexName="wake", Limit=limit)
         return list(islice(rows, limit))
 
+    def dead(self, shard: int) -> Iterator[Row]:
+        """Every row of the dead-letter index, earliest first."""
+        return self._query(self.tasks_table, "deadShard = :a", {":a": shard}, IndexName="dead")
+
     def project(self, project_id: str, after: int, limit: int) -> list[Row]:
         """Media rows of a project behind the position, in order."""
         values, names = {":a": project_id, ":b": after}, {"#p": "position"}

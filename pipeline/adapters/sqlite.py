@@ -51,6 +51,15 @@ CREATE TABLE IF NOT EXISTS tasks (
 );
 CREATE INDEX IF NOT EXISTS wake ON tasks (wakeShard, wakeAt) WHERE wakeAt IS NOT NULL;
 CREATE INDEX IF NOT EXISTS expiry ON tasks (expiresAt) WHERE expiresAt IS NOT NULL;
+CREATE INDEX IF NOT EXISTS dead ON tasks (json_extract(row, '$.deadShard'), json_extract(row, '$.deadAt'))
+    WHERE json_extract(row, '$.deadShard') IS NOT NULL;
+"""
+# Written as the index has it, or SQLite would not use the index. It is on expressions because files from before it
+# have no such columns.
+_DEAD = """
+SELECT row FROM tasks
+WHERE json_extract(row, '$.deadShard') = ? AND json_extract(row, '$.deadShard') IS NOT NULL
+ORDER BY json_extract(row, '$.deadAt')
 """
 _READ = {
     "media": "SELECT row FROM media WHERE id = ?",
@@ -103,6 +112,10 @@ class SqliteRecords:
         """Rows of the wake index that are due, earliest first."""
         sql = "SELECT row FROM tasks WHERE wakeShard = ? AND wakeAt BETWEEN ? AND ? ORDER BY wakeAt LIMIT ?"
         return self._rows(sql, shard, after, before, limit)
+
+    def dead(self, shard: int) -> Iterator[Row]:
+        """Every row of the dead-letter index, earliest first."""
+        return iter(self._rows(_DEAD, shard))
 
     def project(self, project_id: str, after: int, limit: int) -> list[Row]:
         """Media rows of a project behind the position, in order."""

@@ -6,33 +6,56 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+Attributes = dict[str, str]
+"""DynamoDB's types by attribute, the hash key first."""
+
 
 def create_tables(client: "DynamoDBClient", media_table: str, tasks_table: str) -> None:
     """Create the tables where missing, on demand capacity, and wait until they can be used.
 
-    Existing ones stay as they are. The wake index is sparse: only rows that are owed have `wakeShard` and `wakeAt`.
-    Deleted media have no `position`, so the project index does not list them.
+    Existing ones get the indexes that they lack. All are sparse: only rows that are owed have `wakeShard` and `wakeAt`,
+    only dead letters have `deadShard` and `deadAt`, and deleted media have no `position`.
     """
-    _create(client, media_table, {"id": "S"}, "project", {"projectId": "S", "position": "N"})
-    _create(client, tasks_table, {"mediaId": "S", "task": "S"}, "wake", {"wakeShard": "N", "wakeAt": "N"})
+    _create(client, media_table, {"id": "S"}, {"project": {"projectId": "S", "position": "N"}})
+    of_tasks = {"wake": {"wakeShard": "N", "wakeAt": "N"}, "dead": {"deadShard": "N", "deadAt": "N"}}
+    _create(client, tasks_table, {"mediaId": "S", "task": "S"}, of_tasks)
     _expire(client, tasks_table, "expiresAt")
 
 
-def _create(client: "DynamoDBClient", table: str, key: dict[str, Any], index: str, by: dict[str, Any]) -> None:
+def _create(client: "DynamoDBClient", table: str, key: Attributes, indexes: dict[str, Attributes]) -> None:
     with suppress(client.exceptions.ResourceInUseException):  # it is there, or being made by somebody else
         client.create_table(
             TableName=table,
             BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in (key | by).items()],
+            AttributeDefinitions=_definitions(key, *indexes.values()),
             KeySchema=_schema(key),
-            GlobalSecondaryIndexes=[
-                {"IndexName": index, "KeySchema": _schema(by), "Projection": {"ProjectionType": "ALL"}}
-            ],
+            GlobalSecondaryIndexes=[_index(name, by) for name, by in indexes.items()],
         )
+    _wait(client, table)
+    there = {each["IndexName"] for each in client.describe_table(TableName=table)["Table"]["GlobalSecondaryIndexes"]}
+    for name in indexes.keys() - there:
+        client.update_table(
+            TableName=table,
+            AttributeDefinitions=_definitions(key, *indexes.values()),
+            GlobalSecondaryIndexUpdates=[{"Create": _index(name, indexes[name])}],
+        )
+        _wait(client, table)
+
+
+def _wait(client: "DynamoDBClient", table: str) -> None:
+    """Until the table and its indexes can be used; filling an index of a large table takes its time."""
     client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
 
 
-def _schema(key: dict[str, Any]) -> Any:  # noqa: ANN401 - a list of the stubs' typed dicts
+def _definitions(*named: Attributes) -> Any:  # noqa: ANN401 - a list of the stubs' typed dicts
+    return [{"AttributeName": name, "AttributeType": kind} for each in named for name, kind in each.items()]
+
+
+def _index(name: str, by: Attributes) -> Any:  # noqa: ANN401 - one of the stubs' typed dicts
+    return {"IndexName": name, "KeySchema": _schema(by), "Projection": {"ProjectionType": "ALL"}}
+
+
+def _schema(key: Attributes) -> Any:  # noqa: ANN401 - a list of the stubs' typed dicts
     return [{"AttributeName": name, "KeyType": role} for name, role in zip(key, ("HASH", "RANGE"), strict=False)]
 
 

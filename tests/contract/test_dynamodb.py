@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -147,8 +148,34 @@ def test_tables_are_made_once_and_as_declared(backend: Backend, records: DynamoR
     create_tables(records.client, MEDIA, TASKS)
     tasks = records.client.describe_table(TableName=TASKS)["Table"]
     assert tasks["TableStatus"] == "ACTIVE"
-    assert [index["IndexName"] for index in tasks["GlobalSecondaryIndexes"]] == ["wake"]
+    assert {index["IndexName"] for index in tasks["GlobalSecondaryIndexes"]} == {"wake", "dead"}
     assert tasks["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
     expiry = records.client.describe_time_to_live(TableName=TASKS)["TimeToLiveDescription"]
     assert expiry["AttributeName"] == "expiresAt"
     assert backend.url
+
+
+def test_tables_from_before_an_index_get_it(records: DynamoRecords) -> None:
+    media, tasks = f"media-{uuid4().hex}", f"tasks-{uuid4().hex}"
+    definitions = {"mediaId": "S", "task": "S", "wakeShard": "N", "wakeAt": "N"}
+    records.client.create_table(
+        TableName=tasks,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in definitions.items()],  # type: ignore[typeddict-item]
+        KeySchema=[{"AttributeName": "mediaId", "KeyType": "HASH"}, {"AttributeName": "task", "KeyType": "RANGE"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "wake",
+                "KeySchema": [
+                    {"AttributeName": "wakeShard", "KeyType": "HASH"},
+                    {"AttributeName": "wakeAt", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    create_tables(records.client, media, tasks)
+    old = replace(records, media_table=media, tasks_table=tasks)
+    old.update(Update(Key("tasks", "media_1", "poster"), set={"deadShard": 3, "deadAt": 5}))
+    assert [row["task"] for row in old.dead(3)] == ["poster"]
+    create_tables(records.client, media, tasks)

@@ -293,6 +293,18 @@ def test_the_wake_index_gives_no_more_than_asked_and_whole_rows(records: Records
     assert rows[0] == records.get(Key("tasks", media_id, "t00"))
 
 
+def test_the_index_of_dead_letters_lists_them_all_earliest_first(records: Records) -> None:
+    media_id, shard = f"media_{uuid4().hex}", 900 + uuid4().int % 10**6
+    for died in (30, 10, 20):
+        stored(records, Key("tasks", media_id, f"t{died}"), deadShard=shard, deadAt=died, text="x" * 390_000)
+    stored(records, Key("tasks", media_id, "alive"), wakeShard=shard, wakeAt=1)
+    stored(records, Key("tasks", media_id, "elsewhere"), deadShard=shard + 1, deadAt=1)
+    assert [row["task"] for row in records.dead(shard)] == ["t10", "t20", "t30"]
+    assert next(iter(records.dead(shard))) == records.get(Key("tasks", media_id, "t10"))
+    records.update(Update(Key("tasks", media_id, "t20"), remove=("deadAt", "deadShard")))
+    assert [row["task"] for row in records.dead(shard)] == ["t10", "t30"]
+
+
 def test_a_project_is_listed_in_order_page_by_page(records: Records) -> None:
     project, ids = f"p{uuid4().hex}", [f"media_{uuid4().hex}" for _ in range(12)]
     for position, media_id in enumerate(ids):

@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from threading import Event, Thread
 
@@ -127,3 +128,13 @@ def test_writing_expires_rows_now_and_then(monkeypatch: pytest.MonkeyPatch) -> N
     records = SqliteRecords(MEMORY)
     records.write([Put(Key("tasks", "media_1", "old"), {"expiresAt": 1}, Absent("task"))])
     assert records.tasks("media_1") == []
+
+
+def test_a_file_from_before_an_index_gets_it(tmp_path: Path) -> None:
+    path = tmp_path / "records.db"
+    old = SqliteRecords(path)
+    old.write([Put(Key("tasks", "media_1", "poster"), {"deadShard": 3, "deadAt": 5}, Absent("task"))])
+    old.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP INDEX dead")
+    assert [row["task"] for row in SqliteRecords(path).dead(3)] == ["poster"]

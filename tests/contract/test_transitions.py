@@ -87,6 +87,8 @@ class Story(World):
         rows = self.records.tasks(media.id)
         assert mine == {row["task"]: row["wakeAt"] for row in rows if "wakeAt" in row}
         assert all(("wakeAt" in row) == (row["status"] in {"PENDING", "RUNNING"}) for row in rows)
+        letters = {row["task"] for row in self.records.dead(shard_of(media.id)) if row["mediaId"] == media.id}
+        assert letters == {row["task"] for row in rows if row["status"] == "DEAD"}
         return set(mine)
 
 
@@ -252,7 +254,8 @@ def test_a_dead_part_fails_the_media_in_the_same_transaction(story: Story) -> No
     media = story.failed()
     dead = story.task(media.id, "transcode#0000")
     assert (dead.status, dead.reason, dead.last_error) == (TaskStatus.DEAD, "broken", "Broken.")
-    assert (dead.wake_at, dead.expires_at) == (None, None)
+    assert (dead.wake_at, dead.expires_at, dead.attempts) == (None, None, 1)
+    assert abs((dead.dead_at or 0) - story.records.now()) < 5000
     assert (media.status, media.reason) == (Status.FAILED, "broken")
     assert story.awake(media) == {"poster", "transcode#0001", "record#failed#0"}
 
