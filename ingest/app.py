@@ -17,6 +17,7 @@ from ingest.docs import Docs
 from ingest.health import Health
 from ingest.intake import Intake
 from ingest.lingering import Lingering
+from ingest.pressure import Pressure
 from ingest.reads import Reads
 from ingest.requests import Requests
 from ingest.server import serve
@@ -34,7 +35,8 @@ def create(services: Services, access: Access) -> Starlette:
     """The application. Its threads are of four kinds, so that none waits for a slower one."""
     intending, storing, reading, asking = (ThreadPoolExecutor(most) for most in (8, 24, 8, 3))
     ledger, objects, pipeline = services.ledger, services.objects, services.pipeline
-    uploads = Uploads(Intake(ledger, objects, pipeline.limits, Budget(BUFFERED), intending, storing))
+    pressure = Pressure(ledger.records, asking, pipeline.backlog)
+    uploads = Uploads(Intake(ledger, objects, pipeline.limits, Budget(BUFFERED), pressure, intending, storing))
     adoption = Adoption(ledger, objects, pipeline, reading)
     reads = Reads(ledger, reading)
     pings = {"s3": objects.ping, "records": ledger.records.ping, "redis": services.queue.ping}

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from ingest.budget import Budget
 from ingest.leases import Hold, intended
+from ingest.pressure import Pressure
 from ingest.problems import ProblemError
 from ingest.settling import arrived, settle
 from ingest.streaming import PART, Transfer
@@ -35,6 +36,7 @@ class Intake:
     objects: ObjectStore
     limits: Limits
     budget: Budget
+    pressure: Pressure
     ledger_threads: Executor
     object_threads: Executor
 
@@ -44,6 +46,7 @@ class Intake:
         Raises `ProblemError`, and `ClientDisconnect` when the client goes away; what was stored is then taken back.
         """
         head = await _head(file)
+        await self.pressure.check()
         media = self._describe(submission, self._type_of(b"".join(head)))
         log.debug("upload_began", media_id=media.id)
         room = PART if most is None else min(PART, most)

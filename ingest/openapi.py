@@ -24,7 +24,7 @@ _FORM = (
     *("form_truncated", "too_many_fields", "field_too_large", "project_id_missing", "project_id_invalid"),
     *("project_id_after_file", "project_id_conflict", "request_timeout", "upload_superseded", "bytes_exceeded"),
     *("format_unsupported", "type_not_accepted", "busy", "storage_unavailable", "records_unavailable"),
-    "shutting_down",
+    *("shutting_down", "overloaded"),
 )
 _ADOPTION = (
     *("malformed_json", "key_invalid", "project_id_missing", "project_id_invalid", "object_missing", "object_changed"),

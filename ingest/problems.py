@@ -7,8 +7,8 @@ from starlette.responses import JSONResponse
 
 from pipeline.limits import REASONS
 
-RETRY_AFTER = 5
-"""Seconds after which a client that met a 503 may try again."""
+RETRY_AFTER: Mapping[int, int] = MappingProxyType({503: 5, 429: 60})
+"""Seconds after which a client may try again, by status: something is away, or a backlog has to be worked off."""
 
 PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
@@ -49,6 +49,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "body_too_large": (413, "The body is larger than this address takes."),
         "format_unsupported": (415, REASONS["format_unsupported"]),
         "type_not_accepted": (415, REASONS["type_not_accepted"]),
+        "overloaded": (429, "So much is waiting to be processed that more cannot be taken now. Try again later."),
         "internal_error": (500, "Something went wrong on our side."),
         "busy": (503, "Too many uploads are going on. Try again shortly."),
         "unavailable": (503, "Something this needs cannot be reached. Try again shortly."),
@@ -72,5 +73,6 @@ class ProblemError(Exception):
 def reply(problem: ProblemError, detail: str | None = None) -> JSONResponse:
     """The error as a response; `detail` says more about the inside, and is for development only."""
     body = {"success": False, "error": problem.sentence, "code": problem.code}
-    headers = {"Retry-After": str(RETRY_AFTER)} if problem.status == PROBLEMS["busy"][0] else None
+    wait = RETRY_AFTER.get(problem.status)
+    headers = None if wait is None else {"Retry-After": str(wait)}
     return JSONResponse(body if detail is None else body | {"detail": detail}, problem.status, headers)

@@ -36,7 +36,10 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """What `pipeline.toml` says. `threads` is the number of worker threads by queue; `give_up` in seconds."""
+    """What `pipeline.toml` says.
+
+    `threads` is the number of worker threads by queue; `give_up` and `backlog` are seconds.
+    """
 
     limits: Limits
     stills: tuple[Still, ...]
@@ -48,6 +51,7 @@ class Pipeline:
     threads: Mapping[str, int]
     publish_originals: bool
     give_up: float
+    backlog: float
     lease: Lease
 
     def stage(self, key: str) -> Stage:
@@ -103,6 +107,7 @@ def build(file: schema.File) -> Pipeline:
         threads=MappingProxyType({name: table.threads for name, table in file.queues.items()}),
         publish_originals=file.serving.publish_originals,
         give_up=file.give_up,
+        backlog=file.backlog,
         lease=Lease(**{name: round(1000 * seconds) for name, seconds in _plain(file.lease).items()}),
     )
 

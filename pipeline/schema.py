@@ -153,6 +153,7 @@ class File(Table):
     """The whole file."""
 
     give_up: Seconds
+    backlog: Seconds = 3600.0
     lease: LeaseTable
     limits: LimitsTable
     retries: dict[Name, Retries]
