@@ -38,7 +38,8 @@ class Stage:
 class Pipeline:
     """What `pipeline.toml` says.
 
-    `threads` is the number of worker threads by queue; `give_up` and `backlog` are seconds.
+    `threads` is the number of worker threads by queue, `most_of` how many tasks of one project may run at once, where
+    that is bounded; `give_up` and `backlog` are seconds.
     """
 
     limits: Limits
@@ -49,6 +50,7 @@ class Pipeline:
     video: VideoSettings
     stages: Mapping[str, Stage]
     threads: Mapping[str, int]
+    most_of: Mapping[str, int]
     publish_originals: bool
     give_up: float
     backlog: float
@@ -90,7 +92,7 @@ def load(path: Path) -> Pipeline:
 
 def build(file: schema.File) -> Pipeline:
     """The checked tables as the values that the pipeline works with."""
-    terms = {name: Terms(table.attempts, *table.wait) for name, table in file.retries.items()}
+    terms = {name: _terms(table) for name, table in file.retries.items()}
     return Pipeline(
         limits=Limits(**_plain(file.limits)),
         stills=tuple(Still(name=name, **_plain(table)) for name, table in file.stills.items()),
@@ -105,11 +107,19 @@ def build(file: schema.File) -> Pipeline:
             }
         ),
         threads=MappingProxyType({name: table.threads for name, table in file.queues.items()}),
+        most_of=MappingProxyType(
+            {name: table.per_project for name, table in file.queues.items() if table.per_project is not None}
+        ),
         publish_originals=file.serving.publish_originals,
         give_up=file.give_up,
         backlog=file.backlog,
         lease=Lease(**{name: round(1000 * seconds) for name, seconds in _plain(file.lease).items()}),
     )
+
+
+def _terms(table: schema.Retries) -> Terms:
+    first, *between, most = table.wait
+    return Terms(table.attempts, first, most, table.wait if between else ())
 
 
 def _refusal(path: Path, mistakes: list[str]) -> ConfigError:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.changes import Change, Key, Row, Update
+from pipeline.messages import Message
 from pipeline.tasks import Hint
 
 
@@ -35,6 +36,9 @@ class Records(Protocol):
 
     def overdue(self, shard: int, before: int, limit: int, after: int = 0) -> list[Row]:
         """Rows of the wake index with after <= `wakeAt` <= before, earliest first; may lag behind the base rows."""
+
+    def leased(self, project_id: str, after: int) -> Iterator[Row]:
+        """Every task row of the project with `leaseUntil` > after, in any order; may lag behind the base rows."""
 
     def dead(self, shard: int) -> Iterator[Row]:
         """Every row of the dead-letter index, earliest `deadAt` first; may lag behind the base rows."""
@@ -118,6 +122,17 @@ class Part:
     number: int
     etag: str
     crc: str | None = None
+
+
+class Webhooks(Protocol):
+    """Who wants to be told how media settle: at least once, in any order, known by the message's id."""
+
+    def send(self, message: Message) -> None:
+        """Deliver one message.
+
+        Raises `UndeliveredError` when it was not taken, and `PermanentError` (`webhook_gone`) when none is wanted any
+        more; being away is the receiver's own affair, and never `UnavailableError`.
+        """
 
 
 class Queue(Protocol):

@@ -41,7 +41,7 @@ def media_key(media_id: str) -> Key:
 
 def insert(media: Media, key: str, queue: str, now: int) -> Put:
     """A task that became owed; refused when the row is there already."""
-    row = _fresh(media.round, queue, now) | {"epoch": 0, "wakeShard": shard_of(media.id)}
+    row = _fresh(media, queue, now) | {"epoch": 0, "wakeShard": shard_of(media.id)}
     return Put(task_key(media.id, key), row, Absent("task"))
 
 
@@ -53,7 +53,7 @@ def insert_held(media: Media, key: str, queue: str, now: int, lease: Lease) -> P
 
 def arm(media: Media, key: str, queue: str, now: int) -> Update:
     """Owe a control task anew, whatever its row says; a holder of the old epoch is fenced off."""
-    row = _fresh(media.round, queue, now) | {"wakeShard": shard_of(media.id)}
+    row = _fresh(media, queue, now) | {"wakeShard": shard_of(media.id)}
     return Update(task_key(media.id, key), set=row, add={"epoch": 1}, remove=("leaseUntil", *_RISEN))
 
 
@@ -162,7 +162,7 @@ def owe_again(seen: Task, media: Media, now: int) -> Update:
     condition = Every(
         (_is("status", seen.status), Compare("epoch", "=", seen.epoch), Compare("round", "<", media.round))
     )
-    row = _fresh(media.round, seen.queue, now) | {"wakeShard": shard_of(media.id)}
+    row = _fresh(media, seen.queue, now) | {"wakeShard": shard_of(media.id)}
     return Update(task_key(seen.media_id, seen.key), condition, set=row, add={"epoch": 1}, remove=_RISEN)
 
 
@@ -254,11 +254,12 @@ def _waiting(retry_at: int, wake_from: int) -> dict[str, int | str]:
     return {"status": TaskStatus.PENDING.value, "retryAt": retry_at, "wakeAt": wake_from + 3 * SECOND}
 
 
-def _fresh(round_: int, queue: str, now: int) -> dict[str, int | str]:
+def _fresh(media: Media, queue: str, now: int) -> dict[str, int | str]:
     return {
         "status": TaskStatus.PENDING.value,
         "attempts": 0,
-        "round": round_,
+        "round": media.round,
+        "projectId": media.project_id,
         "retryAt": 0,
         "nudges": 0,
         "queue": queue,

@@ -45,10 +45,10 @@ class Table(BaseModel):
 
 
 class Retries(Table):
-    """How often and how patiently."""
+    """How often and how patiently: `wait` has the first and the longest of doubling waits, or more than two, as they are."""
 
     attempts: Count
-    wait: Annotated[tuple[Seconds, Seconds], Field(strict=False)]
+    wait: Annotated[tuple[Seconds, ...], Field(strict=False, min_length=2)]
 
 
 class StageTable(Table):
@@ -65,6 +65,7 @@ class Queue(Table):
     """One class of work, in processes of its own."""
 
     threads: Count
+    per_project: Count | None = None
 
 
 class LimitsTable(Table):

@@ -30,6 +30,7 @@ class Task:
     key: str
     status: TaskStatus
     queue: str
+    project_id: str | None = None
     epoch: int = 0
     attempts: int = 0
     round: int = 0

@@ -10,8 +10,9 @@ from pipeline.adoption import adopt
 from pipeline.config import Pipeline
 from pipeline.errors import PermanentError, UnavailableError
 from workers import chores, making
-from workers.rendering import Envelope, Tools, Work
+from workers.rendering import Envelope, Work
 from workers.stages import WORK as MAKING
+from workers.tools import Tools
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from pipeline.settings import Settings, SettingsError, read_settings
 from workers.actors import bind
 from workers.holding import Shift
 from workers.middleware import HandBack
-from workers.rendering import Tools
+from workers.tools import Tools
 
 
 def main() -> None:
@@ -41,6 +41,7 @@ def _tools(services: Services) -> Tools:
         _scratch(settings.scratch),
         _ffmpeg(settings),
         Shift(),
+        services.webhooks,
     )
 
 

@@ -19,8 +19,9 @@ from pipeline.ports import Found, Label
 from pipeline.probes import Probe
 from workers.inspection import inspect
 from workers.jobs import File, Job, Promise
-from workers.rendering import Tools, Turn
+from workers.rendering import Turn
 from workers.stages import WORK
+from workers.tools import Tools
 
 FOREVER = "public, max-age=31536000, immutable"
 """RFC 8246: the recipe is in the key, so that what a key names never changes."""

@@ -4,38 +4,24 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
 from pipeline import recovery
 from pipeline.changes import Change
-from pipeline.config import Pipeline
 from pipeline.errors import LeaseLostError, PermanentError, ReleasedError, TransientError, UnavailableError
 from pipeline.events import Died, Event
-from pipeline.ledger import Claimed, Ledger
-from pipeline.ports import ObjectStore, Queue
+from pipeline.ledger import Claimed
 from pipeline.retries import LONGEST_MESSAGE_DELAY
 from pipeline.tasks import CONTROL, Task
-from workers.holding import Holding, Shift
+from workers.fairness import crowded
+from workers.holding import Holding
+from workers.tools import Tools
 
 log = structlog.get_logger()
 
 SHY = 2000
 """Milliseconds until the next look when even the claim could not be written."""
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What the stages work with. `scratch` is a folder for this process, `ffmpeg` the program's absolute path."""
-
-    ledger: Ledger
-    objects: ObjectStore
-    queue: Queue
-    pipeline: Pipeline
-    scratch: Path
-    ffmpeg: str
-    shift: Shift
 
 
 @dataclass(frozen=True)
@@ -85,6 +71,8 @@ class Envelope:
         """Do the task if it is due and wanted. Returns the ms after which it wants a hint again, or None."""
         ledger, since = self.tools.ledger, time.monotonic()
         try:
+            if (wait := crowded(self.tools, media_id, key)) is not None:
+                return wait
             claimed = ledger.claim(media_id, key)
             if claimed is None:
                 if recovery.bury(ledger, media_id, key):
@@ -144,7 +132,8 @@ class Envelope:
         log.warning("attempt_failed", mediaId=task.media_id, task=task.key, error=str(error), exc_info=not expected)
         attempts = self.tools.ledger.attempts_of(task.key)
         if attempts is not None and task.attempts >= attempts:
-            return self._die(task, "processing_failed", "The file could not be processed.", str(error))
+            reason = error.reason if isinstance(error, TransientError) else TransientError.reason
+            return self._die(task, reason, "The file could not be processed.", str(error))
         delay = self.tools.pipeline.stage(task.key).retries.delay(task.attempts)
         self.tools.ledger.put_off(task, delay, _brief(error))
         return "put_off", delay

@@ -92,6 +92,11 @@ class DynamoRecords:
         rows = self._query(self.tasks_table, due, values, IndexName="wake", Limit=limit)
         return list(islice(rows, limit))
 
+    def leased(self, project_id: str, after: int) -> Iterator[Row]:
+        """The project's rows whose lease lasts longer than that."""
+        values, live = {":a": project_id, ":b": after}, "projectId = :a AND leaseUntil > :b"
+        return self._query(self.tasks_table, live, values, IndexName="leased")
+
     def dead(self, shard: int) -> Iterator[Row]:
         """Every row of the dead-letter index, earliest first."""
         return self._query(self.tasks_table, "deadShard = :a", {":a": shard}, IndexName="dead")

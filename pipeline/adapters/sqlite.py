@@ -53,9 +53,16 @@ CREATE INDEX IF NOT EXISTS wake ON tasks (wakeShard, wakeAt) WHERE wakeAt IS NOT
 CREATE INDEX IF NOT EXISTS expiry ON tasks (expiresAt) WHERE expiresAt IS NOT NULL;
 CREATE INDEX IF NOT EXISTS dead ON tasks (json_extract(row, '$.deadShard'), json_extract(row, '$.deadAt'))
     WHERE json_extract(row, '$.deadShard') IS NOT NULL;
+CREATE INDEX IF NOT EXISTS leased ON tasks (json_extract(row, '$.projectId'), json_extract(row, '$.leaseUntil'))
+    WHERE json_extract(row, '$.leaseUntil') IS NOT NULL;
 """
-# Written as the index has it, or SQLite would not use the index. It is on expressions because files from before it
+# Written as the indexes have it, or SQLite would not use them. They are on expressions because files from before them
 # have no such columns.
+_LEASED = """
+SELECT row FROM tasks
+WHERE json_extract(row, '$.projectId') = ?
+AND json_extract(row, '$.leaseUntil') > ? AND json_extract(row, '$.leaseUntil') IS NOT NULL
+"""
 _DEAD = """
 SELECT row FROM tasks
 WHERE json_extract(row, '$.deadShard') = ? AND json_extract(row, '$.deadShard') IS NOT NULL
@@ -112,6 +119,10 @@ class SqliteRecords:
         """Rows of the wake index that are due, earliest first."""
         sql = "SELECT row FROM tasks WHERE wakeShard = ? AND wakeAt BETWEEN ? AND ? ORDER BY wakeAt LIMIT ?"
         return self._rows(sql, shard, after, before, limit)
+
+    def leased(self, project_id: str, after: int) -> Iterator[Row]:
+        """The project's rows whose lease lasts longer than that."""
+        return iter(self._rows(_LEASED, project_id, after))
 
     def dead(self, shard: int) -> Iterator[Row]:
         """Every row of the dead-letter index, earliest first."""

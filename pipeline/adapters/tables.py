@@ -14,10 +14,15 @@ def create_tables(client: "DynamoDBClient", media_table: str, tasks_table: str) 
     """Create the tables where missing, on demand capacity, and wait until they can be used.
 
     Existing ones get the indexes that they lack. All are sparse: only rows that are owed have `wakeShard` and `wakeAt`,
-    only dead letters have `deadShard` and `deadAt`, and deleted media have no `position`.
+    only rows with a lease have `leaseUntil`, only dead letters `deadShard` and `deadAt`, and deleted media have no
+    `position`.
     """
     _create(client, media_table, {"id": "S"}, {"project": {"projectId": "S", "position": "N"}})
-    of_tasks = {"wake": {"wakeShard": "N", "wakeAt": "N"}, "dead": {"deadShard": "N", "deadAt": "N"}}
+    of_tasks = {
+        "wake": {"wakeShard": "N", "wakeAt": "N"},
+        "leased": {"projectId": "S", "leaseUntil": "N"},
+        "dead": {"deadShard": "N", "deadAt": "N"},
+    }
     _create(client, tasks_table, {"mediaId": "S", "task": "S"}, of_tasks)
     _expire(client, tasks_table, "expiresAt")
 

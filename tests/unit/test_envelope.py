@@ -18,7 +18,8 @@ from pipeline.protocol import Lease, task_key
 from pipeline.tasks import TaskStatus
 from tests.world import PIPELINE, ClockedRecords, World
 from workers.holding import Shift
-from workers.rendering import Envelope, Tools, Turn
+from workers.rendering import Envelope, Turn
+from workers.tools import Tools
 
 BOUND = PIPELINE.stages["validate"].retries.attempts
 FAST = Lease(length=600, renewal=200, put_timeout=0)

@@ -1,0 +1,23 @@
+"""What the stages of one worker process work with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.config import Pipeline
+from pipeline.ledger import Ledger
+from pipeline.ports import ObjectStore, Queue, Webhooks
+from workers.holding import Shift
+
+
+@dataclass(frozen=True)
+class Tools:
+    """`scratch` is a folder for this process, `ffmpeg` the program's absolute path."""
+
+    ledger: Ledger
+    objects: ObjectStore
+    queue: Queue
+    pipeline: Pipeline
+    scratch: Path
+    ffmpeg: str
+    shift: Shift
+    webhooks: Webhooks | None = None
