@@ -1,7 +1,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -13,6 +14,8 @@ from pipeline.adapters.sqlite import MEMORY, SqliteRecords
 from pipeline.adapters.tables import create_tables
 from pipeline.ports import Records
 from tests.backends import Backend
+from tests.contract.story import Clocked, Story
+from tests.world import ClockedRecords
 
 STORES = ("sqlite file", "sqlite memory", "dynamodb on ministack", "dynamodb local")
 MEDIA, TASKS = "contract-media", "contract-tasks"
@@ -52,6 +55,17 @@ def local_records(dynamodb_local: Backend) -> DynamoRecords:
 @pytest.fixture(scope="session")
 def objects(s3: Backend) -> S3Objects:
     return connected(s3.env)
+
+
+@pytest.fixture
+def story(records: Records) -> Story:
+    return Story(cast("ClockedRecords", Clocked(records)))
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A prefix of one test's own."""
+    return f"projects/p-{uuid4().hex}/"
 
 
 def opened(env: Mapping[str, str]) -> DynamoRecords:
