@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ops import dynamodb_local, leftovers, ports, servers, stores
 from ops.child import Child
 from ops.display import Display
 from ops.downloads import INSTALL_TIMEOUT, PROJECT
-from ops.probes import http_status
+from ops.probes import has_client, http_status
 from ops.rundir import RunDir, Stack
 from ops.supervisor import Supervisor
 from pipeline import config
@@ -85,9 +86,8 @@ def started(run_dir: RunDir, environ: Mapping[str, str], display: Display, stop:
                 first.append(dynamodb_local.describe(run_dir.path / "dynamodb", picked["dynamodb"]))
             supervisor.start(*first)
             supervisor.run(_role(env, "setup"))
-            supervisor.start(
-                _ingest(env, port), *(_role(env, "worker", queue) for queue in queues), _role(env, "sweeper")
-            )
+            consumers = [_consumer(env, "worker", queue) for queue in queues]
+            supervisor.start(_ingest(env, port), *consumers, _consumer(env, "sweeper"))
             display.settle()
             stack = Stack(f"http://{HOST}:{port}", os.getpid(), settings)
             with run_dir.announced(stack):
@@ -111,6 +111,17 @@ def without_aws(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _role(env: Mapping[str, str], *command: str) -> Child:
     return Child("-".join(command), (sys.executable, "-m", "ops.cli", *command), env, PROJECT)
+
+
+def _consumer(env: Mapping[str, str], *command: str) -> Child:
+    """Describe a role that waits on Redis; it is ready when Redis knows it by its name."""
+    role = _role(env, *command)
+    url = urlsplit(env["REDIS_URL"])
+    return replace(
+        role,
+        env={**env, "REDIS_URL": f"{env['REDIS_URL']}?client_name={role.name}"},
+        ready=lambda: has_client(url.port or 0, role.name),
+    )
 
 
 def _ingest(env: Mapping[str, str], port: int) -> Child:

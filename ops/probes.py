@@ -17,6 +17,17 @@ def answers_ping(port: int) -> bool:
         return False
 
 
+def has_client(port: int, name: str) -> bool:
+    """Tell whether a client of that name is connected to a Redis server."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), TIMEOUT) as connection:
+            connection.sendall(b"CLIENT LIST\r\nQUIT\r\n")
+            with connection.makefile("rb") as reply:
+                return any(f"name={name}".encode() in line.split() for line in reply)
+    except OSError:
+        return False
+
+
 def http_status(port: int, path: str) -> int:
     """Return the status of a GET on loopback, 0 when there is no answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)

@@ -12,7 +12,7 @@ from ops import processes
 from ops.child import Child
 from ops.display import Display
 from ops.leftovers import MARK
-from ops.logfiles import last_lines, shorten
+from ops.logfiles import last_lines, length, shorten
 from ops.warden import Warden
 
 TICK = 0.2
@@ -39,6 +39,8 @@ class _Watched:
     child: Child
     log: Path
     process: processes.Process
+    begun: int
+    """Bytes in the log before this process wrote there."""
     ready: bool = False
     deaths: deque[float] = field(default_factory=deque)
     restart_at: float | None = None
@@ -78,7 +80,7 @@ class Supervisor:
             log = self._logs / f"{child.name}.log"
             shorten(log)
             self._display.starting(child.name)
-            wave.append(_Watched(child, log, self._spawn(child, log)))
+            wave.append(self._watch(child, log))
         deadline = time.monotonic() + within
         while not all(watched.ready for watched in wave):
             if self._stop.is_set():
@@ -98,8 +100,8 @@ class Supervisor:
         """
         log = self._logs / f"{child.name}.log"
         self._display.starting(child.name)
-        process = self._spawn(child, log)
-        watched = _Watched(child, log, process)
+        watched = self._watch(child, log)
+        process = watched.process
         deadline = time.monotonic() + within
         try:
             while process.poll() is None:
@@ -113,7 +115,7 @@ class Supervisor:
             processes.end([process], 1.0)
             self._forget(watched)
         if process.returncode:
-            raise GaveUpError(f"{child.name} {_how(process.returncode)}\n{last_lines(log)}".rstrip())
+            raise GaveUpError(f"{child.name} {_how(process.returncode)}\n{last_lines(log, watched.begun)}".rstrip())
         self._display.ready(child.name, child.address)
 
     def watch(self) -> None:
@@ -151,6 +153,7 @@ class Supervisor:
                 if time.monotonic() >= watched.restart_at:
                     watched.restart_at = None
                     self._display.starting(watched.child.name)
+                    watched.begun = length(watched.log)
                     watched.process = self._spawn(watched.child, watched.log)
             elif watched.process.poll() is not None:
                 self._mourn(watched)
@@ -161,7 +164,7 @@ class Supervisor:
     def _mourn(self, watched: _Watched) -> None:
         now = time.monotonic()
         watched.ready = False
-        how, tail = _how(watched.process.returncode), last_lines(watched.log)
+        how, tail = _how(watched.process.returncode), last_lines(watched.log, watched.begun)
         self._display.died(watched.child.name, how, tail)
         processes.end([watched.process], 0)  # what the dead one left of its group
         self._forget(watched)
@@ -171,6 +174,10 @@ class Supervisor:
         if len(watched.deaths) >= DEATHS:
             raise GaveUpError(f"{watched.child.name} died {DEATHS} times within a minute")
         watched.restart_at = now + min(FIRST_WAIT * 2 ** (len(watched.deaths) - 1), LONGEST_WAIT)
+
+    def _watch(self, child: Child, log: Path) -> _Watched:
+        begun = length(log)
+        return _Watched(child, log, self._spawn(child, log), begun)
 
     def _spawn(self, child: Child, log: Path) -> processes.Process:
         process = processes.start(child.argv, env={**child.env, **self._mark}, cwd=child.cwd, log=log)
@@ -189,4 +196,4 @@ def _how(code: int) -> str:
 
 
 def _late(watched: _Watched, within: float) -> str:
-    return f"{watched.child.name} is not ready after {within:.0f} s\n{last_lines(watched.log)}".rstrip()
+    return f"{watched.child.name} is not ready after {within:.0f} s\n{last_lines(watched.log, watched.begun)}".rstrip()
