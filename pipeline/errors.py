@@ -6,11 +6,23 @@ class DarkroomError(Exception):
 
 
 class TransientError(DarkroomError):
-    """Worth trying again; the attempt counts."""
+    """Worth trying again; the attempt counts. `reason` is what a task has died of when none is left."""
+
+    reason = "processing_failed"
 
 
 class UnavailableError(TransientError):
     """A dependency (S3, records, Redis) is away or throttling: try again, and the attempt does not count."""
+
+
+class UndeliveredError(TransientError):
+    """Whoever receives webhooks did not take a message."""
+
+    reason = "webhook_undelivered"
+
+
+class OutOfMemoryError(TransientError):
+    """The work needs more memory than it was given: more of it may help where trying again would not."""
 
 
 class PermanentError(DarkroomError):

@@ -11,19 +11,24 @@ LONGEST_MESSAGE_DELAY = 60.0
 
 @dataclass(frozen=True)
 class Terms:
-    """`attempts` in all, the first included; `first` and `most` seconds between two of them."""
+    """`attempts` in all, the first included; `first` and `most` seconds between two of them.
+
+    `listed`, where it is given, has every wait in seconds, the last one for all that follow.
+    """
 
     attempts: int
     first: float
     most: float
+    listed: tuple[float, ...] = ()
 
     def delay(self, attempt: int, chance: Callable[[], float] = random.random) -> int:
-        """Milliseconds to wait after the given attempt (from 1): doubling up to `most`, the upper half of it by chance.
+        """Milliseconds to wait after the given attempt (from 1): doubling up to `most` or as listed, half by chance.
 
         "Equal jitter" of Brooker, Exponential Backoff And Jitter (AWS Architecture Blog, 2015): never at once, never
         all together.
         """
-        whole = min(self.most, self.first * 2.0 ** min(attempt - 1, 64))
+        doubled = min(self.most, self.first * 2.0 ** min(attempt - 1, 64))
+        whole = self.listed[min(attempt, len(self.listed)) - 1] if self.listed else doubled
         return round(1000 * whole * (1 + chance()) / 2)
 
     def options(self) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 import os
 import tempfile
+from base64 import b64decode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
+
+from pipeline.addresses import public
 
 
 class SettingsError(Exception):
@@ -34,6 +38,9 @@ class Settings:
     allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
     json_logs: bool
+    webhook_url: str
+    webhook_secrets: tuple[str, ...] = field(repr=False)
+    webhook_allow_private: bool
 
     def url(self, key: str) -> str:
         """The public URL of a key, percent-encoded."""
@@ -63,9 +70,48 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         "allowed_origins": reader.words("ALLOWED_ORIGINS"),
         "json_logs": reader.one_of("LOG_FORMAT", ("console", "json"), "console") == "json",
     }
+    settings |= _webhooks(reader)
     if reader.mistakes:
         raise SettingsError("Set the environment right:\n" + "\n".join(f"  - {mistake}" for mistake in reader.mistakes))
     return Settings(**settings)
+
+
+def _webhooks(reader: "_Reader") -> dict[str, Any]:
+    private = reader.one_of("WEBHOOK_ALLOW_PRIVATE", ("0", "1"), "0") == "1"
+    url = reader.url("WEBHOOK_URL", ("https", "http") if private else ("https",), "")
+    secrets = reader.words("WEBHOOK_SECRETS")
+    if url and not secrets:
+        reader.mistakes.append("WEBHOOK_SECRETS is not set: webhooks are signed")
+    for number, secret in enumerate(secrets, 1):
+        if not _strong(secret):  # which is not shown: it may be one all the same
+            reader.mistakes.append(f"WEBHOOK_SECRETS, number {number}: give whsec_ and 24 to 64 bytes in base64")
+    if url and not _deliverable(url):
+        reader.mistakes.append("WEBHOOK_URL: give ASCII, a host, and no user name; secrets sign, they do not go along")
+    elif url and not private and _forbidden(urlsplit(url).hostname or ""):
+        reader.mistakes.append("WEBHOOK_URL is no public address: set WEBHOOK_ALLOW_PRIVATE=1 to mean it")
+    return {"webhook_url": url, "webhook_secrets": secrets, "webhook_allow_private": private}
+
+
+def _deliverable(url: str) -> bool:
+    with suppress(ValueError):
+        target = urlsplit(url)
+        return url.isascii() and bool(target.hostname) and target.username is None and target.port != 0
+    return False
+
+
+def _forbidden(host: str) -> bool:
+    """Whether it is an address, and not in public; those of a name are looked at whenever it is used."""
+    with suppress(ValueError):
+        return not public(host)
+    return False
+
+
+def _strong(secret: str) -> bool:
+    """Whether it is a signing secret of Standard Webhooks."""
+    with suppress(ValueError):
+        prefix, _, encoded = secret.partition("_")
+        return prefix == "whsec" and len(b64decode(encoded, validate=True)) in range(24, 65)
+    return False
 
 
 @dataclass(frozen=True)

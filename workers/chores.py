@@ -4,6 +4,7 @@ from pipeline import keys, protocol, recovery
 from pipeline.changes import Update
 from pipeline.events import Aborted, Stored
 from pipeline.media import Media, Status
+from pipeline.messages import message
 from workers.rendering import Turn
 
 
@@ -40,19 +41,30 @@ def purge(turn: Turn) -> None:
 
 
 def record(turn: Turn) -> None:
-    """The outbox: announce how the media settled (at least once) and count it in its project's totals (once)."""
-    media = turn.claimed.media
-    _, status, round_ = turn.task.key.split("#")
-    turn.tools.queue.announce(
-        {"mediaId": media.id, "projectId": media.project_id, "status": status, "round": round_, "task": turn.task.key}
-    )
+    """The outbox: announce how the media settled (at least once) and count it in its project's totals (once).
+
+    With webhooks, both are noted on the row before the message goes out: its attempts may last for days.
+    """
+    tools, task, media = turn.tools, turn.task, turn.claimed.media
+    _, status, round_ = task.key.split("#")
     totals = _totals(media, Status(status))
-    turn.close(*([totals] if totals else []))
+    if task.told_at is None:
+        tools.queue.announce(
+            {"mediaId": media.id, "projectId": media.project_id, "status": status, "round": round_, "task": task.key}
+        )
+        if tools.webhooks is None:
+            turn.close(*totals)
+            return
+        turn.persist(lambda: tools.ledger.tell(task, totals))
+    if tools.webhooks is not None:
+        turn.holding.allowed()
+        tools.webhooks.send(message(media, task))
+    turn.close()
 
 
-def _totals(media: Media, status: Status) -> Update | None:
+def _totals(media: Media, status: Status) -> tuple[Update, ...]:
     """What the settlement changes in the number and the bytes of the project's ready media, originals included."""
     if media.ready_bytes is None or status not in {Status.READY, Status.DELETED}:
-        return None
+        return ()
     sign = 1 if status is Status.READY else -1
-    return Update(protocol.totals_key(media.project_id), add={"media": sign, "bytes": sign * media.ready_bytes})
+    return (Update(protocol.totals_key(media.project_id), add={"media": sign, "bytes": sign * media.ready_bytes}),)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from dramatiq.brokers.redis import RedisBroker
 
-from pipeline.adapters import broker, dynamodb, s3
+from pipeline.adapters import broker, dynamodb, s3, webhooks
 from pipeline.adapters.broker import RedisQueue
 from pipeline.adapters.s3 import S3Objects
 from pipeline.adapters.sqlite import SqliteRecords
+from pipeline.adapters.webhooks import Receiver
 from pipeline.config import Pipeline, load
 from pipeline.ledger import Ledger
 from pipeline.lifecycle import Site
@@ -26,6 +27,7 @@ class Services:
     objects: S3Objects
     queue: RedisQueue
     broker: RedisBroker
+    webhooks: Receiver | None
 
 
 def connect(settings: Settings) -> Services:
@@ -40,7 +42,7 @@ def connect(settings: Settings) -> Services:
     ledger = Ledger(records(settings), queue, site, queue_of, pipeline.attempts_of, pipeline.lease)
     consumed = broker.make_broker(settings.redis_url, pipeline.threads)
     objects = s3.connect(settings.s3_bucket, pipeline.lease.put_timeout / 1000)
-    return Services(settings, pipeline, ledger, objects, queue, consumed)
+    return Services(settings, pipeline, ledger, objects, queue, consumed, webhooks.connect(settings))
 
 
 def records(settings: Settings) -> Records:

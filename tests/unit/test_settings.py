@@ -41,3 +41,39 @@ def test_dynamodb_wants_its_tables_named() -> None:
 )
 def test_public_urls_are_percent_encoded_below_the_base(environ: dict[str, str], url: str) -> None:
     assert read_settings(LOCAL | environ).url("a/b é.jpg") == url
+
+
+SECRET = "whsec_" + 32 * "a"
+
+
+@pytest.mark.parametrize(
+    ("environ", "mistake"),
+    [
+        ({"WEBHOOK_URL": "http://a.test/"}, "give a URL starting with https://"),
+        ({"WEBHOOK_URL": "https://a.test/", "WEBHOOK_SECRETS": ""}, "WEBHOOK_SECRETS is not set"),
+        ({"WEBHOOK_SECRETS": f"{SECRET},whsec_c2hvcnQ="}, "WEBHOOK_SECRETS, number 2: give whsec_"),
+        ({"WEBHOOK_URL": "https://127.0.0.1/"}, "is no public address"),
+        ({"WEBHOOK_URL": "https://[::ffff:10.0.0.1]/"}, "is no public address"),
+        ({"WEBHOOK_URL": "https://me:word@a.test/"}, "no user name"),
+        ({"WEBHOOK_URL": "https:///hooks"}, "a host"),
+        ({"WEBHOOK_URL": "https://a.test:99999/"}, "a host"),
+    ],
+)
+def test_mistakes_about_webhooks_are_told_and_no_secret_is(environ: dict[str, str], mistake: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        read_settings(LOCAL | {"WEBHOOK_SECRETS": SECRET} | environ)
+    assert mistake in str(error.value)
+    assert SECRET not in str(error.value)
+    assert "c2hvcnQ" not in str(error.value)
+
+
+def test_webhooks_to_this_machine_are_meant_when_it_is_said_so() -> None:
+    hook = {
+        "WEBHOOK_URL": "http://127.0.0.1:9/",
+        "WEBHOOK_SECRETS": f"{SECRET}, {SECRET}",
+        "WEBHOOK_ALLOW_PRIVATE": "1",
+    }
+    settings = read_settings(LOCAL | hook)
+    assert settings.webhook_url == "http://127.0.0.1:9/"
+    assert settings.webhook_secrets == (SECRET, SECRET)
+    assert not read_settings(LOCAL).webhook_url

@@ -33,3 +33,9 @@ def test_waits_double_up_to_the_most_with_jitter_above_half() -> None:
     assert terms.delay(1, lambda: 0.0) == 250
     assert terms.delay(10_000, lambda: 1.0) == 120_000
     assert terms.options() == {"max_retries": 7, "min_backoff": 500, "max_backoff": 120_000}
+
+
+def test_listed_waits_are_taken_as_they_are_and_the_last_one_stays() -> None:
+    terms = Terms(attempts=5, first=5, most=60, listed=(5, 300, 60))
+    assert [terms.delay(n, lambda: 1.0) for n in range(1, 6)] == [5000, 300_000, 60_000, 60_000, 60_000]
+    assert terms.delay(2, lambda: 0.0) == 150_000
