@@ -25,13 +25,17 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Stage:
-    """The terms of one kind of work: `timeout` in seconds; a media longer than `long_over` seconds goes to `long`."""
+    """The terms of one kind of work: `timeout` in seconds.
+
+    A media longer than `long_over` seconds goes to the queue `long`, a task that died for memory once to `big`.
+    """
 
     queue: str
     retries: Terms
     timeout: float
     long: str | None = None
     long_over: float = 0.0
+    big: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,8 @@ class Pipeline:
     """What `pipeline.toml` says.
 
     `threads` is the number of worker threads by queue, `most_of` how many tasks of one project may run at once, where
-    that is bounded; `give_up` and `backlog` are seconds.
+    that is bounded, `memory` the bytes of address space that a queue's children get whatever their plan says; `give_up`
+    and `backlog` are seconds.
     """
 
     limits: Limits
@@ -51,6 +56,7 @@ class Pipeline:
     stages: Mapping[str, Stage]
     threads: Mapping[str, int]
     most_of: Mapping[str, int]
+    memory: Mapping[str, int]
     publish_originals: bool
     give_up: float
     backlog: float
@@ -102,13 +108,16 @@ def build(file: schema.File) -> Pipeline:
         video=VideoSettings(**_plain(file.video)),
         stages=MappingProxyType(
             {
-                name: Stage(table.queue, terms[table.retries], table.timeout, table.long, table.long_over)
+                name: Stage(table.queue, terms[table.retries], table.timeout, table.long, table.long_over, table.big)
                 for name, table in file.stages.items()
             }
         ),
         threads=MappingProxyType({name: table.threads for name, table in file.queues.items()}),
         most_of=MappingProxyType(
             {name: table.per_project for name, table in file.queues.items() if table.per_project is not None}
+        ),
+        memory=MappingProxyType(
+            {name: table.memory for name, table in file.queues.items() if table.memory is not None}
         ),
         publish_originals=file.serving.publish_originals,
         give_up=file.give_up,

@@ -142,6 +142,11 @@ class Ledger:
         if not delay:
             self.queue.send([Hint(task.media_id, task.key, task.queue)])
 
+    def move(self, task: Task, queue: str) -> None:
+        """Give the task to the workers of another queue, with its attempt and a hint."""
+        self._hold(protocol.move(task, self.records.now(), queue))
+        self.queue.send([Hint(task.media_id, task.key, queue)])
+
     def postpone(self, task: Task, until: int) -> None:
         """Keep a control task owed until then (ms since the epoch)."""
         self._hold(protocol.postpone(task, until))

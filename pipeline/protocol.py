@@ -106,6 +106,13 @@ def release(task: Task, now: int, delay: int = 0, error: str | None = None) -> U
     return Update(key, _held(task), set=wait | why, add={"attempts": -1}, remove=("leaseUntil",))
 
 
+def move(task: Task, now: int, queue: str) -> Update:
+    """Give the task, with its attempt, to the workers of another queue."""
+    wait = _waiting(0, now) | {"queue": queue}
+    key = task_key(task.media_id, task.key)
+    return Update(key, _held(task), set=wait, add={"attempts": -1}, remove=("leaseUntil",))
+
+
 def dead(task: Task, now: int, reason: str, error: str) -> Update:
     """Out of attempts, or not worth another: a dead letter, kept until redriven."""
     return _end(task, TaskStatus.DEAD, _letter(task, now) | {"reason": reason, "lastError": error})

@@ -45,7 +45,7 @@ class Table(BaseModel):
 
 
 class Retries(Table):
-    """How often and how patiently: `wait` has the first and the longest of doubling waits, or more than two, as they are."""
+    """How often and how patiently: `wait` has the first and the longest of doubling waits, or all of them."""
 
     attempts: Count
     wait: Annotated[tuple[Seconds, ...], Field(strict=False, min_length=2)]
@@ -58,6 +58,7 @@ class StageTable(Table):
     retries: str
     timeout: Seconds
     long: str | None = None
+    big: str | None = None
     long_over: Annotated[float, _unit(units.seconds)] = 0.0
 
 
@@ -66,6 +67,7 @@ class Queue(Table):
 
     threads: Count
     per_project: Count | None = None
+    memory: Bytes | None = None
 
 
 class LimitsTable(Table):
@@ -174,7 +176,7 @@ def dangling(tables: Mapping[str, Any]) -> Iterator[str]:
     for name, stage in stages.items():
         if name not in STAGES:
             yield f"stages.{name}: unknown stage; {nearest(name, STAGES)}"
-        for field, there in (("queue", queues), ("long", queues), ("retries", retries)):
+        for field, there in (("queue", queues), ("long", queues), ("big", queues), ("retries", retries)):
             named = _mapping(stage).get(field)
             if isinstance(named, str) and named not in there:
                 yield f"stages.{name}.{field}: there is no {named!r}; {nearest(named, list(there))}"

@@ -23,10 +23,10 @@ class Holding:
     store's; `timeout` is in seconds. Ending it, for whatever reason, kills its children.
     """
 
-    def __init__(self, ledger: Ledger, task: Task, since: float, timeout: float) -> None:
-        """Not renewed before it is entered."""
+    def __init__(self, ledger: Ledger, task: Task, since: float, timeout: float, memory: int | None = None) -> None:
+        """Not renewed before it is entered; `memory` as in `Children`."""
         self.task = task
-        self.children = Children()
+        self.children = Children(memory=memory)
         self._ledger = ledger
         self._timeout = timeout
         self._ends_at = since + timeout

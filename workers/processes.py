@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from pipeline.errors import TransientError
+from pipeline.errors import OutOfMemoryError, TransientError
 
 OnLine = Callable[[str], object]
 
@@ -28,6 +28,7 @@ _INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _STDERR_TAIL = 4 * 2**10  # bytes kept
 _STDOUT = 4 * 2**20  # bytes accepted: in all, or in one line where lines are handed on
 _READ = 2**16  # bytes, what a pipe holds
+_STARVED = ("Cannot allocate memory", "MemoryError", "bad_alloc")  # what libc, Python and C++ say
 _TICK = 0.1  # seconds between looks at the clock
 _REAP = 0.01  # seconds to wait for a process that has closed its outputs
 _DRAIN = 1.0  # seconds to wait for outputs that somebody outside the group holds open
@@ -45,6 +46,10 @@ class ChildFailedError(TransientError):
         super().__init__(f"child ended with {how}: {stderr_tail[-200:]}")
         self.returncode = returncode
         self.stderr_tail = stderr_tail
+
+
+class ChildOutOfMemoryError(ChildFailedError, OutOfMemoryError):
+    """The child could not get the memory it asked for, or was killed for taking it."""
 
 
 class ChildDeadlineError(TransientError):
@@ -71,10 +76,12 @@ class Finished:
 class Children:
     """The children of one task. `stop` may be called from any thread, at any time.
 
-    `grace` is the time in seconds between SIGTERM and SIGKILL.
+    `grace` is the time in seconds between SIGTERM and SIGKILL; `memory` the bytes of address space of each child,
+    whatever `run` is told.
     """
 
     grace: float = 5.0
+    memory: int | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _running: "set[_Child]" = field(default_factory=set, repr=False)
     _stopped: list[BaseException] = field(default_factory=list, repr=False)
@@ -106,7 +113,13 @@ class Children:
             ChildDeadlineError, ChildStalledError, ChildOutputError: it was killed.
             BaseException: what `stop` was called with.
         """
-        terms = {"parent": os.getpid(), "memory": memory, "cpu": cpu, "file_size": file_size, "nice": nice}
+        terms = {
+            "parent": os.getpid(),
+            "memory": self.memory or memory,
+            "cpu": cpu,
+            "file_size": file_size,
+            "nice": nice,
+        }
         with self._started([sys.executable, "-I", "-S", str(_CONFINE), json.dumps(terms), *argv], cwd) as child:
             return child.attend(stdin, on_line, deadline, stall)
 
@@ -146,6 +159,11 @@ class Children:
 def _environment(cwd: Path) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {**inherited, "HOME": str(cwd), "TMPDIR": str(cwd), "LC_ALL": "C.UTF-8"}
+
+
+def _failure(returncode: int, stderr_tail: str) -> ChildFailedError:
+    starved = returncode == -signal.SIGKILL or any(sign in stderr_tail for sign in _STARVED)
+    return (ChildOutOfMemoryError if starved else ChildFailedError)(returncode, stderr_tail)
 
 
 class _Child:
@@ -194,7 +212,7 @@ class _Child:
             raise self._ending
         tail = self._stderr.decode(errors="replace")
         if self._process.returncode != 0:
-            raise ChildFailedError(self._process.returncode, tail)
+            raise _failure(self._process.returncode, tail)
         return Finished(b"" if on_line else bytes(self._stdout), tail)
 
     def bury(self) -> None:

@@ -9,7 +9,14 @@ import structlog
 
 from pipeline import recovery
 from pipeline.changes import Change
-from pipeline.errors import LeaseLostError, PermanentError, ReleasedError, TransientError, UnavailableError
+from pipeline.errors import (
+    LeaseLostError,
+    OutOfMemoryError,
+    PermanentError,
+    ReleasedError,
+    TransientError,
+    UnavailableError,
+)
 from pipeline.events import Died, Event
 from pipeline.ledger import Claimed
 from pipeline.retries import LONGEST_MESSAGE_DELAY
@@ -84,7 +91,8 @@ class Envelope:
             log.warning("claim_failed", mediaId=media_id, task=key, error=str(error))
             return SHY
         stage = self.tools.pipeline.stage(key)
-        holding = Holding(ledger, claimed.task, since, stage.timeout)
+        memory = self.tools.pipeline.memory.get(claimed.task.queue)
+        holding = Holding(ledger, claimed.task, since, stage.timeout, memory)
         with self.tools.shift.hold(holding):
             outcome, delay = self._attempt(Turn(self.tools, claimed, holding))
         log.info(
@@ -130,11 +138,15 @@ class Envelope:
     def _fail(self, task: Task, error: Exception) -> tuple[str, int | None]:
         expected = isinstance(error, TransientError)
         log.warning("attempt_failed", mediaId=task.media_id, task=task.key, error=str(error), exc_info=not expected)
+        stage = self.tools.pipeline.stage(task.key)
+        if isinstance(error, OutOfMemoryError) and stage.big not in {None, task.queue}:
+            self.tools.ledger.move(task, stage.big or task.queue)
+            return "moved", None
         attempts = self.tools.ledger.attempts_of(task.key)
         if attempts is not None and task.attempts >= attempts:
             reason = error.reason if isinstance(error, TransientError) else TransientError.reason
             return self._die(task, reason, "The file could not be processed.", str(error))
-        delay = self.tools.pipeline.stage(task.key).retries.delay(task.attempts)
+        delay = stage.retries.delay(task.attempts)
         self.tools.ledger.put_off(task, delay, _brief(error))
         return "put_off", delay
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.changes import Change, Compare, Update
-from pipeline.errors import PermanentError, ReleasedError, UnavailableError
+from pipeline.errors import OutOfMemoryError, PermanentError, ReleasedError, UnavailableError
 from pipeline.events import Stored
 from pipeline.ledger import Ledger
 from pipeline.media import Status
@@ -125,6 +125,19 @@ def test_a_dependency_that_is_away_costs_no_attempts_until_it_is_given_up() -> N
     scene.take()
     assert scene.row()[0] is TaskStatus.DEAD
     assert scene.world.media(scene.media_id).reason == "dependency_away"
+
+
+def test_a_task_that_died_for_memory_goes_once_to_the_big_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(failing(OutOfMemoryError("child ended with SIGKILL")))
+    roomy = replace(PIPELINE.stages["validate"], big="big")
+    stages = {**PIPELINE.stages, "validate": roomy}
+    monkeypatch.setattr("tests.unit.test_envelope.PIPELINE", replace(PIPELINE, stages=stages))
+    assert scene.take() is None
+    assert scene.row() == (TaskStatus.PENDING, 0)
+    assert scene.world.task(scene.media_id, "validate").queue == "big"
+    assert [(hint.key, hint.queue) for hint in scene.world.inbox.take()] == [("validate", "big")]
+    assert scene.take() is not None  # there it counts like any failure
+    assert scene.row() == (TaskStatus.PENDING, 1)
 
 
 def test_a_shutdown_gives_the_task_back_at_once_with_a_hint() -> None:

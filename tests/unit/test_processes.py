@@ -14,6 +14,7 @@ from pipeline.errors import LeaseLostError
 from workers.processes import (
     ChildDeadlineError,
     ChildFailedError,
+    ChildOutOfMemoryError,
     ChildOutputError,
     Children,
     ChildStalledError,
@@ -190,9 +191,23 @@ def test_a_child_dies_with_the_worker(tmp_path: Path) -> None:
 
 @linux
 def test_memory_is_limited(run: Callable[..., Finished]) -> None:
-    with pytest.raises(ChildFailedError) as caught:
+    with pytest.raises(ChildOutOfMemoryError) as caught:
         run("bytearray(2 * 10**9)", memory=2**30)
     assert "MemoryError" in caught.value.stderr_tail
+
+
+def test_a_child_that_is_killed_for_its_memory_is_told_apart(run: Callable[..., Finished]) -> None:
+    with pytest.raises(ChildOutOfMemoryError):  # what the system's out-of-memory killer does
+        run("import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(ChildFailedError) as caught:
+        run("raise SystemExit(3)")
+    assert not isinstance(caught.value, ChildOutOfMemoryError)
+
+
+@linux
+def test_a_queue_may_give_its_children_more_memory_than_the_plan_says(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", "bytearray(10**9)"]
+    Children(memory=8 * 2**30).run(argv, cwd=tmp_path, deadline=60, memory=2**29)
 
 
 def test_processor_time_is_limited(run: Callable[..., Finished]) -> None:
