@@ -1,9 +1,10 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format compose-test clean
+.PHONY: help run demo test check format compose-test clean dead redrive replay
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
+SELECTION = --media='$(MEDIA)' --reason='$(REASON)' --stage='$(STAGE)'
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +27,15 @@ check: $(VENV) ## Check style, types and the contracts between packages
 format: $(VENV) ## Format the code
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
+
+dead: $(VENV) ## List the dead letters (MEDIA=... REASON=... STAGE=... ARGS=--json)
+	@exec $(DARKROOM) dead $(SELECTION) $(ARGS)
+
+redrive: $(VENV) ## Send dead letters again (MEDIA=..., REASON=... or STAGE=...; ARGS=--all)
+	@exec $(DARKROOM) redrive $(SELECTION) $(ARGS)
+
+replay: $(VENV) ## Send the webhook about a media again (MEDIA=...)
+	@exec $(DARKROOM) replay '$(MEDIA)'
 
 compose-test: ## Build the containers and send a photo and a video through them (needs Docker)
 	@exec deploy/compose-test.sh

@@ -46,6 +46,7 @@ def create(services: Services, access: Access) -> Starlette:
         Route("/api/upload", uploads.post, methods=["POST"]),
         Route("/api/media", adoption.post, methods=["POST"]),
         Route("/api/media/{media_id}", reads.one, methods=["GET", "DELETE"], name="media"),
+        Route("/api/media/{media_id}/retry", reads.retry, methods=["POST"]),
         Route("/api/projects/{project_id}/media", reads.project, methods=["GET"]),
         Route("/healthz", health.live, methods=["GET"]),
         Route("/readyz", health.ready, methods=["GET"]),

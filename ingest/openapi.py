@@ -45,6 +45,7 @@ def document(limits: Limits) -> Json:
             "/api/upload": {"post": _upload(limits)},
             "/api/media": {"post": _adoption()},
             "/api/media/{mediaId}": {"get": _get(), "delete": _delete()},
+            "/api/media/{mediaId}/retry": {"post": _retry()},
             "/api/projects/{projectId}/media": {"get": _list()},
             "/healthz": {"get": _operation("Whether the process lives", {"200": _answer("It does")}, ())},
             "/readyz": {"get": _readyz()},
@@ -94,6 +95,12 @@ def _get() -> Json:
 def _delete() -> Json:
     answers = {"204": _answer("Deleted; its files go soon. Repeating it is harmless")}
     return _operation("Delete a media", answers, ("media_not_found", "records_unavailable"), parameters=[_media_id()])
+
+
+def _retry() -> Json:
+    answers = {"202": _answer("Under way, with what is still missing. Repeating it is harmless", "Media")}
+    codes = ("media_not_found", "not_failed", "original_missing", "records_unavailable")
+    return _operation("Try a failed media again", answers, codes, parameters=[_media_id()])
 
 
 def _list() -> Json:

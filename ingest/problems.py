@@ -44,6 +44,8 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "method_not_allowed": (405, "This address does not take that method."),
         "request_timeout": (408, "No data came for too long."),
         "upload_superseded": (409, "The upload was ended from elsewhere before it was complete."),
+        "not_failed": (409, "Only a media that has failed can be tried again."),
+        "original_missing": (409, "The upload itself failed: there is no original to try again with. Upload it again."),
         "object_changed": (409, "The object was replaced while it was looked at."),
         "bytes_exceeded": (413, REASONS["bytes_exceeded"]),
         "body_too_large": (413, "The body is larger than this address takes."),

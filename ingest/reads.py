@@ -1,4 +1,4 @@
-"""Media as clients see them: one, a project's, and their deletion."""
+"""Media as clients see them: one, a project's, their deletion and another try."""
 
 import asyncio
 import base64
@@ -14,9 +14,11 @@ from starlette.responses import JSONResponse, Response
 
 from ingest.problems import ProblemError
 from ingest.submissions import project_of
+from pipeline.deadletters import retried
 from pipeline.errors import UnavailableError
 from pipeline.keys import MEDIA_ID
 from pipeline.ledger import Ledger
+from pipeline.media import Status
 from pipeline.rows import media_of, public
 
 USUAL, MOST = 50, 200
@@ -41,6 +43,16 @@ class Reads:
         if media is None:
             raise ProblemError("media_not_found")
         return Response(status_code=204) if deleting else JSONResponse(public(media))
+
+    async def retry(self, request: Request) -> Response:
+        """Try a failed media again; asking while that is under way changes nothing."""
+        media_id = request.state.facts["media_id"] = _media_id(request)
+        media = await self._in_thread(self.ledger.redrive, media_id)
+        if media is None:
+            raise ProblemError("media_not_found")
+        if not retried(media):
+            raise ProblemError("original_missing" if media.status is Status.FAILED else "not_failed")
+        return JSONResponse(public(media), status_code=202)
 
     async def project(self, request: Request) -> Response:
         """A page of a project's media, in the order of their positions."""

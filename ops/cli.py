@@ -6,10 +6,25 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ops import commands, connection, demo, dynamodb_local, local, roles, run, rundir, status, stores, supervisor
+from ops import (
+    commands,
+    connection,
+    demo,
+    dynamodb_local,
+    letters,
+    local,
+    roles,
+    run,
+    rundir,
+    status,
+    stores,
+    supervisor,
+)
 from ops.api import RefusedError
 from ops.processes import CommandFailedError
+from pipeline.adapters.wiring import Services
 from pipeline.config import ConfigError
+from pipeline.deadletters import Wanted
 from pipeline.errors import UnavailableError
 from pipeline.settings import SettingsError
 
@@ -21,6 +36,7 @@ EXPECTED = (
     UnavailableError,
     connection.NoStackError,
     dynamodb_local.NotAcceptedError,
+    letters.NothingToSendError,
     local.PortError,
     roles.UnknownQueueError,
     rundir.InUseError,
@@ -77,6 +93,21 @@ def _parser() -> argparse.ArgumentParser:
     command = add("status", "show a media and its tasks, or all that is owed", _status)
     command.add_argument("media", nargs="?", metavar="MEDIA")
 
+    command = add(
+        "dead", "list the dead letters", lambda given: letters.show(_services(), _wanted(given), as_json=given.json)
+    )
+    _add_selection(command)
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
+
+    command = add("redrive", "send dead letters again, each media once", _redrive)
+    _add_selection(command)
+    command.add_argument("--all", action="store_true", help="all of them")
+
+    command = add(
+        "replay", "send the webhook about a media again", lambda given: letters.replay(_services(), given.media)
+    )
+    command.add_argument("media", metavar="MEDIA")
+
     add("ingest", "serve HTTP", lambda _: roles.ingest())
     command = add("worker", "work on queues of pipeline.toml", lambda given: roles.worker(given.queues))
     command.add_argument("queues", nargs="+", metavar="QUEUE")
@@ -85,6 +116,26 @@ def _parser() -> argparse.ArgumentParser:
     add("clean", "remove RUN_DIR and all its data", lambda _: _run_dir().remove())
     add("fetch-dynamodb-local", "fetch DynamoDB Local (DYNAMODB_LOCAL_LICENCE)", lambda _: _fetch_dynamodb_local())
     return parser
+
+
+def _add_selection(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--media", help="those of one media")
+    command.add_argument("--reason", help="those that died of this")
+    command.add_argument("--stage", help="those of this kind of work")
+
+
+def _wanted(given: argparse.Namespace) -> Wanted:
+    return Wanted(given.media or None, given.reason or None, given.stage or None)
+
+
+def _redrive(given: argparse.Namespace) -> None:
+    if _wanted(given) == Wanted() and not given.all:
+        raise letters.NothingToSendError("Say which: --media, --reason, --stage, or --all")
+    letters.redrive(_services(), _wanted(given))
+
+
+def _services() -> Services:
+    return connection.find(_run_dir())
 
 
 def _upload(given: argparse.Namespace) -> int:

@@ -1,0 +1,108 @@
+"""Webhooks of a real stack, and its operator's commands: dead letters are listed, sent again and replayed."""
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from standardwebhooks import Webhook
+
+from tests import builders
+from tests.receiver import Hooks
+from tests.serving import wait_for
+from tests.stack import ROOT, Running, running
+
+OLD, NEW = (f"whsec_{base64.b64encode(letter * 32).decode()}" for letter in (b"a", b"b"))
+
+
+@pytest.fixture(scope="module")
+def hooks() -> Iterator[Hooks]:
+    with Hooks() as hooks:
+        yield hooks
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, hooks: Hooks) -> Iterator[Running]:
+    settings = {"WEBHOOK_URL": hooks.url(), "WEBHOOK_SECRETS": f"{OLD},{NEW}", "WEBHOOK_ALLOW_PRIVATE": "1"}
+    with running(tmp_path_factory.mktemp("dead") / "run", **settings) as up:
+        yield up
+
+
+def darkroom(stack: Running, *arguments: str) -> list[str]:
+    """The lines that a command prints."""
+    env = {**os.environ, "RUN_DIR": str(stack.run_dir.path)}
+    argv = [sys.executable, "-m", "ops.cli", *arguments]
+    ran = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout.splitlines()
+
+
+def messages(hooks: Hooks, media_id: str) -> list[tuple[str, str]]:
+    """Id and type of what came about a media, each verified with both secrets."""
+    found = []
+    for each in list(hooks.deliveries):
+        said = [Webhook(secret).verify(each.body, each.headers) for secret in (OLD, NEW)]
+        assert said[0] == said[1]
+        if said[0]["data"]["id"] == media_id:
+            found.append((each.headers["webhook-id"], said[0]["type"]))
+    return found
+
+
+def test_a_settled_media_is_told_and_can_be_told_again(stack: Running, hooks: Hooks, tmp_path: Path) -> None:
+    media_id = stack.upload(builders.photo(tmp_path / "photo.jpg", (320, 240)))
+    assert stack.settled(media_id)["status"] == "ready"
+    told = (f"{media_id}_ready_0", "media.ready")
+    wait_for(lambda: messages(hooks, media_id) == [told], 30)
+    assert darkroom(stack, "replay", media_id) == ["record#ready#0: owed again"]
+    wait_for(lambda: messages(hooks, media_id) == [told, told], 30)
+
+
+def test_a_webhook_nobody_wants_is_a_dead_letter_until_it_is_redriven(
+    stack: Running, hooks: Hooks, tmp_path: Path
+) -> None:
+    hooks.statuses = [410]
+    media_id = stack.upload(builders.photo(tmp_path / "photo.jpg", (330, 240)))
+    assert stack.settled(media_id)["status"] == "ready"
+    wait_for(lambda: darkroom(stack, "dead", "--json", "--media", media_id), 30)
+    (line,) = darkroom(stack, "dead", "--json", "--reason", "webhook_gone")
+    letter = json.loads(line)
+    assert (letter["mediaId"], letter["task"], letter["stage"]) == (media_id, "record#ready#0", "record")
+    assert (letter["reason"], letter["attempts"]) == ("webhook_gone", 1)
+    assert letter["lastError"] == "127.0.0.1 wants no more webhooks: it answered 410."
+    assert letter["deadAt"] >= letter["owedAt"]
+    table = darkroom(stack, "dead")
+    assert table[0].split() == ["media", "task", "reason", "attempts", "died", "last", "error"]
+    assert table[1].split()[:4] == [media_id, "record#ready#0", "webhook_gone", "1"]
+    hooks.statuses = [200]
+    assert darkroom(stack, "redrive", "--stage", "record") == [
+        f"{media_id} record#ready#0: owed again",
+        "1 owed again.",
+    ]
+    wait_for(lambda: len(messages(hooks, media_id)) == 2, 30)
+    wait_for(lambda: darkroom(stack, "dead") == ["There are no dead letters."], 30)
+    assert darkroom(stack, "redrive", "--all") == ["Nothing to send again."]
+    assert stack.record(media_id)["status"] == "ready"
+
+
+def test_a_media_that_failed_is_redriven_by_its_reason(stack: Running, tmp_path: Path) -> None:
+    """Its original is taken away by a stranger before it is looked at, and brought back."""
+    objects = stack.services().objects
+    photo = builders.photo(tmp_path / "photo.jpg", (340, 240))
+    (light,) = stack.pids(["dramatiq", "light"])
+    os.killpg(light, signal.SIGSTOP)
+    try:
+        media_id = stack.upload(photo)
+        key = stack.record(media_id)["s3Key"]
+        objects.client.delete_object(Bucket=objects.bucket, Key=key)
+    finally:
+        os.killpg(light, signal.SIGCONT)
+    assert stack.settled(media_id)["reason"] == "object_missing"
+    objects.client.put_object(Bucket=objects.bucket, Key=key, Body=photo.read_bytes())
+    assert darkroom(stack, "redrive", "--reason", "object_missing")[-1] == "1 owed again."
+    wait_for(lambda: stack.record(media_id)["status"] == "ready", 60)
+    assert darkroom(stack, "dead", "--json", "--media", media_id) == []
