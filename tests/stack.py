@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
 
 from ops import leftovers, ports, servers
@@ -44,6 +45,7 @@ class Running:
     def services(self) -> Services:
         """The product's own services, on this stack. boto3 reads the real environment, so that is set as well."""
         os.environ.update({name: value for name, value in self.env.items() if name.startswith("AWS_")})
+        boto3.setup_default_session()  # the one before remembers the credentials of the stack before
         return connect(read_settings(self.env))
 
     def post(self, path: Path, project: str) -> httpx.Response:
@@ -73,7 +75,9 @@ class Running:
 
     def pids(self, words: Sequence[str]) -> list[int]:
         """Direct children of the supervisor whose command has all the words."""
-        listing = subprocess.run(["/bin/ps", "-A", "-ww", "-o", "pid=,ppid=,command="], capture_output=True, text=True, check=True)
+        listing = subprocess.run(
+            ["/bin/ps", "-A", "-ww", "-o", "pid=,ppid=,command="], capture_output=True, text=True, check=True
+        )
         rows = (line.split(maxsplit=2) for line in listing.stdout.splitlines())
         mine = ((int(pid), command.split()) for pid, parent, command in rows if int(parent) == self.process.pid)
         return [pid for pid, command in mine if set(words) <= {Path(word).name for word in command}]

@@ -7,7 +7,8 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from pipeline.adapters import dynamodb, s3
+from pipeline.adapters import dynamodb
+from pipeline.adapters import s3 as adapter
 from pipeline.adapters.dynamodb import DynamoRecords
 from pipeline.adapters.s3 import S3Objects
 from pipeline.adapters.sqlite import MEMORY, SqliteRecords
@@ -53,6 +54,14 @@ def local_records(dynamodb_local: Backend) -> DynamoRecords:
 
 
 @pytest.fixture(scope="session")
+def s3(s3: Backend) -> Backend:
+    """A bucket of these suites' own: they leave things that others count."""
+    backend = Backend(s3.url, {**s3.env, "S3_BUCKET": "contract"})
+    connected(backend.env).client.create_bucket(Bucket="contract")
+    return backend
+
+
+@pytest.fixture(scope="session")
 def objects(s3: Backend) -> S3Objects:
     return connected(s3.env)
 
@@ -82,7 +91,7 @@ def connected(env: Mapping[str, str]) -> S3Objects:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in env.items():
             patch.setenv(name, value)
-        return s3.connect(env["S3_BUCKET"])
+        return adapter.connect(env["S3_BUCKET"])
 
 
 def at_once(threads: int, work: Callable[[int], T]) -> list[T]:
