@@ -1,6 +1,6 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format compose-test clean dead redrive replay
+.PHONY: help run demo test soak check format compose-test clean dead redrive replay orphans
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
@@ -17,6 +17,9 @@ demo: $(VENV) ## Send a photo and a video through (FILES="a.jpg b.mov"); starts 
 
 test: $(VENV) ## Run the tests on real servers (ARGS="tests/unit -k name")
 	@exec .venv/bin/pytest $(ARGS)
+
+soak: $(VENV) ## Strike at everything under load, then check every upload (MINUTES=10 SEED=s RECORDS=sqlite|dynamodb)
+	@exec .venv/bin/python -m tests.chaos.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(RECORDS),--records $(RECORDS))
 
 check: $(VENV) ## Check style, types and the contracts between packages
 	.venv/bin/ruff check
@@ -36,6 +39,9 @@ redrive: $(VENV) ## Send dead letters again (MEDIA=..., REASON=... or STAGE=...;
 
 replay: $(VENV) ## Send the webhook about a media again (MEDIA=...)
 	@exec $(DARKROOM) replay '$(MEDIA)'
+
+orphans: $(VENV) ## Print what no record names (DELETE=1: mark it, and delete what was marked before the wait)
+	@exec $(DARKROOM) orphans $(if $(filter 1,$(DELETE)),--delete) $(ARGS)
 
 compose-test: ## Build the containers and send a photo and a video through them (needs Docker)
 	@exec deploy/compose-test.sh

@@ -101,10 +101,11 @@ def dynamodb_local_server(start: Starter) -> Backend:
 @pytest.fixture(scope="session")
 def dynamodb_ministack(start: Starter) -> Backend:
     """Ministack, in packages of its own since it pins another botocore than ours."""
-    return _dynamodb(start(_ministack))
+    return _dynamodb(start(ministack))
 
 
-def _ministack(folder: Path, port: int) -> Child:
+def ministack(folder: Path, port: int) -> Child:
+    """Describe Ministack, an imitation of DynamoDB."""
     home = downloads.once("ministack", lambda target: downloads.install("requirements-ministack.lock", target))
     folder.mkdir()
     return Child(

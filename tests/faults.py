@@ -1,24 +1,40 @@
-"""An HTTP proxy before S3 that answers some requests by itself: with 503, as S3 does under load."""
+"""An HTTP proxy before S3 or DynamoDB that answers some requests by itself, as those do under load."""
 
 import http.client
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 _HOP = {"connection", "transfer-encoding", "keep-alive"}
-SLOW_DOWN = (
-    b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>'
+
+
+class Refusal(NamedTuple):
+    """What a server under load says."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+SLOW_DOWN = Refusal(
+    503,
+    "application/xml",
+    b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>',
+)
+THROTTLED = Refusal(
+    400,
+    "application/x-amz-json-1.0",
+    b'{"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException", "message": "Too fast."}',
 )
 
 
 class Faults:
     """Passes requests on to `port` of this machine, unless `refuses(method, path)` says so."""
 
-    def __init__(self, port: int, refuses: Callable[[str, str], bool]) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(port, refuses))
-        self._server.daemon_threads = True
+    def __init__(self, port: int, refuses: Callable[[str, str], bool], refusal: Refusal = SLOW_DOWN) -> None:
+        self._server = _Server(("127.0.0.1", 0), _handler(port, refuses, refusal))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
@@ -32,14 +48,25 @@ class Faults:
         self._server.server_close()
 
 
-def _handler(port: int, refuses: Callable[[str, str], bool]) -> type[BaseHTTPRequestHandler]:
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client or the server went away: keep the test's output to itself."""
+
+
+def _handler(port: int, refuses: Callable[[str, str], bool], refusal: Refusal) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def _pass_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            length = int(self.headers.get("content-length", 0))
+            body = self.rfile.read(length)
+            if len(body) < length:  # the client is gone
+                return
             if refuses(self.command, self.path):
-                self._answer(503, {"content-type": "application/xml"}, SLOW_DOWN)
+                self._answer(refusal.status, {"content-type": refusal.content_type}, refusal.body)
                 return
             upstream = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             try:

@@ -1,4 +1,4 @@
-"""A TCP proxy before a real server: it makes it slow, or away, and nothing else."""
+"""A TCP proxy before a real server: it makes it slow, away, or its replies late or lost."""
 
 import socket
 import threading
@@ -11,7 +11,12 @@ _PIECE = 64 * 1024
 
 
 class Proxy:
-    """Passes every connection on to `port` of this machine; `rate` bounds what goes there, all together, in bytes/s."""
+    """Passes every connection on to `port` of this machine; `rate` bounds what goes there, all together, in bytes/s.
+
+    While `away`, nobody gets through. `lag` is how many seconds each piece of a reply comes late. While `deaf`, replies
+    are lost: the server did what it was asked, and the connection ends without a word. `spoiled` counts the pieces of
+    replies that came late or not at all.
+    """
 
     def __init__(self, port: int, rate: float | None = None) -> None:
         self._target = port
@@ -20,6 +25,9 @@ class Proxy:
         self._pace = threading.Lock()
         self._open: set[socket.socket] = set()
         self.away = False
+        self.deaf = False
+        self.lag = 0.0
+        self.spoiled = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
@@ -34,11 +42,13 @@ class Proxy:
         self._listener.close()
         self.cut()
 
-    def cut(self) -> None:
-        """End every connection there is."""
-        for each in list(self._open):
+    def cut(self) -> int:
+        """End every connection there is; returns how many ends they had."""
+        ends = list(self._open)
+        for each in ends:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+        return len(ends)
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -47,7 +57,11 @@ class Proxy:
                 if self.away:
                     client.close()
                     continue
-                server = socket.create_connection(("127.0.0.1", self._target))
+                try:
+                    server = socket.create_connection(("127.0.0.1", self._target))
+                except OSError:  # it is away by itself
+                    client.close()
+                    continue
                 self._open |= {client, server}
                 for pair in ((client, server), (server, client)):
                     threading.Thread(target=self._copy, args=(*pair, pair[0] is client), daemon=True).start()
@@ -57,12 +71,20 @@ class Proxy:
             while data := source.recv(_PIECE):
                 if paced and self._rate:
                     self._wait(len(data) / self._rate)
+                if not paced and self._spoil():
+                    break
                 sink.sendall(data)
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
         source.close()
         self._open.discard(source)
+
+    def _spoil(self) -> bool:
+        """Keep a piece of a reply back for a while; whether it is lost."""
+        self.spoiled += bool(self.lag or self.deaf)
+        time.sleep(self.lag)
+        return self.deaf
 
     def _wait(self, seconds: float) -> None:
         with self._pace:

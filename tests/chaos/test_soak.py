@@ -1,0 +1,18 @@
+"""The nemesis run in its short form; `make soak MINUTES=n` is the long one."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.soak import SHORT, Terms, soak
+
+LEAST_ACCEPTED = 20
+"""Uploads; with fewer, everything was down all the time, and nothing was shown."""
+
+
+@pytest.mark.timeout(900)
+def test_whatever_dies_every_accepted_upload_settles_once(tmp_path: Path) -> None:
+    report = soak(tmp_path, Terms(SHORT, "suite"))
+    shown = "\n".join(report.lines())
+    assert report.failures == [], shown
+    assert len(report.entries) >= LEAST_ACCEPTED, shown
