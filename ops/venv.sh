@@ -40,7 +40,12 @@ total=$(grep -c '^[^ ].*==' requirements.lock)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 echo "python: $version, installing $total packages into .venv"
-"$python" -m venv --clear .venv
+# One that works is brought up to date in place: what was fetched into it stays, and so does what runs from it.
+if [ "$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = "$version" ]; then
+  rm -f .venv/whole
+else
+  "$python" -m venv --clear .venv
+fi
 
 # One line that counts on a terminal, none in a log.
 count() {

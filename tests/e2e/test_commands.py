@@ -20,14 +20,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield up
 
 
-def darkroom(run_dir: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+def darkroom(run_dir: Path, *arguments: object, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "RUN_DIR": str(run_dir), "PORT": str(next(ports.free()))}
     argv = [sys.executable, "-m", "ops.cli", *map(str, arguments)]
-    return subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, timeout=240, check=False)
 
 
 def test_demo_brings_a_photo_and_a_video_through_and_leaves_nothing_running(tmp_path: Path) -> None:
-    demo = darkroom(tmp_path / "run", "demo")
+    demo = darkroom(Path("run"), "demo", folder=tmp_path)
     assert demo.returncode == 0, demo.stdout + demo.stderr
     lines = demo.stdout.splitlines()
     assert "photo.jpg: ready (100%)" in lines
