@@ -1,0 +1,454 @@
+"""An explicit-state model of the task protocol: the product's own writes and rules, every interleaving.
+
+One media, two workers, any loss or repetition of hints (so any worker may look at any row at any time), and a budget of
+crashes, frozen workers, lost replies, deletes and redrives. Time is abstract: what is due may be done, and a
+lease lapses when its holder is gone, or frozen. `protocol.py` writes, `changes.py` decides, `lifecycle.py` advances.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from typing import Any, NamedTuple
+
+from pipeline import protocol
+from pipeline.changes import Change, Check, Put, Row, Update, apply, holds
+from pipeline.events import Aborted, Deleted, Died, Event, Made, Redriven, Refused, Stored, Validated
+from pipeline.lifecycle import Site, Step, admits, advance, owed
+from pipeline.media import Media, Output, Status
+from pipeline.rows import media_row, task_of
+from pipeline.tasks import Task, TaskStatus, stage_of
+from tests.world import new_media
+
+NOW = 1_000_000
+LEASE = protocol.Lease()
+PLAN = {"parts": ["transcode#0000", "transcode#0001", "package"], "recipe": "r"}
+SITE = Site(lambda key: key)
+ATTEMPTS = 2
+FRESH, STALE = 1, 0
+"""A worker's view of the record: the version there is, or an older one."""
+CONTROL = frozenset({"upload", "spread", "purge"})
+LIVE = frozenset({TaskStatus.PENDING, TaskStatus.RUNNING})
+
+Rows = tuple[tuple[str, "Slot"], ...]
+
+
+class Budget(NamedTuple):
+    """How often each kind of trouble may still happen."""
+
+    crashes: int = 2
+    zombies: int = 1
+    lost_replies: int = 1
+    deletes: int = 1
+    redrives: int = 1
+
+    def spend(self, kind: str) -> "Budget | None":
+        left = getattr(self, kind)
+        return self._replace(**{kind: left - 1}) if left else None
+
+
+class Hand(NamedTuple):
+    """A worker with a task: what it does next, and the record's version as it last read it.
+
+    `frozen`: it slept past its lease. `quiet`: its purge pass began when nobody could write any more (`quietAt`).
+    """
+
+    key: str
+    epoch: int
+    phase: str
+    seen: int = 0
+    frozen: bool = False
+    quiet: bool = False
+
+
+class State(NamedTuple):
+    """Everything that decides what can happen next; hashable."""
+
+    media: "Record"
+    rows: Rows
+    objects: frozenset[str]
+    hands: tuple[Hand | None, ...]
+    budget: Budget
+
+    def row(self, key: str) -> Task | None:
+        return next((slot.task for name, slot in self.rows if name == key), None)
+
+    def holder(self, key: str, epoch: int) -> Hand | None:
+        return next((hand for hand in self.hands if hand and (hand.key, hand.epoch) == (key, epoch)), None)
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """A media, one object for each value, so that states compare fast."""
+
+    media: Media
+    known: "dict[Any, Record]" = field(default_factory=dict)
+
+    def of(self, media: Media) -> "Record":
+        facts = (media.status, media.reason, media.round, media.done, frozenset(media.renditions))
+        key = (*facts, media.etag, media.plan is None)
+        return self.known.setdefault(key, Record(replace(media, version=FRESH), self.known))
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """A row, one object for each value; what follows from the row alone is worked out once."""
+
+    task: Task
+
+    @staticmethod
+    @cache
+    def of(task: Task) -> "Slot":
+        return Slot(task)
+
+    @cached_property
+    def claimed(self) -> "Slot | None":
+        """The row after a claim, if it is due and has an attempt left."""
+        bound = None if self.task.key in CONTROL else ATTEMPTS
+        claim, row = protocol.claim(self.task.media_id, self.task.key, NOW, LEASE, bound), _row(self.task)
+        return _abstract(self.task.key, apply(claim, row)) if holds(claim.condition, row) else None
+
+    @cached_property
+    def spent(self) -> bool:
+        """Whether it is there to be buried."""
+        return self.task.key not in CONTROL and protocol.exhausted(self.task, ATTEMPTS, NOW)
+
+    @cached_property
+    def counted(self) -> int:
+        """The attempts, where they still matter."""
+        return self.task.attempts if self.task.status in LIVE and self.task.key not in CONTROL else 0
+
+    @cached_property
+    def lapsed(self) -> "Slot":
+        """The row when its lease is over."""
+        return Slot.of(replace(self.task, lease_until=0))
+
+    @cache  # noqa: B019 - slots live as long as the model
+    def ranked(self, epoch: int) -> "Slot":
+        """The row with another number for its epoch, and no attempts where they do not matter any more."""
+        return Slot.of(replace(self.task, epoch=epoch, attempts=self.counted))
+
+
+def first() -> State:
+    """An upload has begun: the intent is committed, ingest holds its row."""
+    media = replace(new_media(), id="media_" + "0" * 32)
+    held = protocol.insert_held(media, "upload", "q", NOW, LEASE)
+    record = Record(media).of(media)
+    hand = Hand("upload", 1, "receive", FRESH)
+    return State(record, _with((), "upload", apply(held, None)), frozenset(), (hand, None), Budget())
+
+
+def steps(state: State) -> Iterator[tuple[str, State]]:
+    """Every next state, with the name of what happened."""
+    for name, after in _steps(state):
+        yield name, canonical(state, after)
+
+
+def canonical(before: State, after: State) -> State:
+    """One state for all that behave alike, or there would be no end of them.
+
+    Only whether epochs and versions are equal is ever asked, workers are interchangeable, and the outbox rows have
+    nothing to do with anything else: they are inserted and looked at, not worked on.
+    """
+    hands = after.hands
+    if after.media is not before.media:
+        hands = tuple(hand and hand._replace(seen=STALE) for hand in hands)
+    holding = {hand.key for hand in hands if hand}
+    rows = []
+    for key, slot in after.rows:
+        if key not in holding:
+            rows.append((key, slot.ranked(1)))
+            continue
+        held = sorted({hand.epoch for hand in hands if hand and hand.key == key} | {slot.task.epoch})
+        rank = {epoch: index + 1 for index, epoch in enumerate(held)}
+        hands = tuple(hand._replace(epoch=rank[hand.epoch]) if hand and hand.key == key else hand for hand in hands)
+        rows.append((key, slot.ranked(rank[slot.task.epoch])))
+    return after._replace(rows=tuple(rows), hands=tuple(sorted(hands, key=lambda hand: hand or ())))
+
+
+def _steps(state: State) -> Iterator[tuple[str, State]]:
+    for index, hand in enumerate(state.hands):
+        if hand is None:
+            yield from _claims(state, index)
+        else:
+            yield from _acts(state, index, hand)
+            yield from _troubles(state, index, hand)
+    yield from _lapses(state)
+    yield from _requests(state)
+    yield from _burials(state)
+
+
+def _claims(state: State, index: int) -> Iterator[tuple[str, State]]:
+    if index and state.hands[0] is None:  # workers are alike
+        return
+    for key, slot in state.rows:
+        row = None if key.startswith("record#") else slot.claimed
+        if row is not None:
+            phase = "work" if admits(state.media.media, key) else "decline"
+            yield f"claim {key}", _hands(_rows(state, key, row), index, Hand(key, row.task.epoch, phase, FRESH))
+
+
+def _acts(state: State, index: int, hand: Hand) -> Iterator[tuple[str, State]]:
+    match hand.phase:
+        case "reread":
+            yield from _look(state, index, hand, "commit", "park")
+        case "park":
+            yield from _park(state, index, hand, again="reread")
+        case "decline":
+            yield from _park(state, index, hand, again="look")
+        case "look":
+            yield from _look(state, index, hand, "work", "decline")
+        case "receive" | "work" if hand.frozen and _stores(hand.key):
+            # its own clock says that it must not write any more
+            yield f"own lease over {hand.key}", _hands(state, index, None)
+        case "receive":
+            yield "store original", _stored(state, index, hand, "original")
+            yield "client gone", _hands(state, index, hand._replace(phase="reread"))
+        case "work":
+            yield from _work(state, index, hand)
+        case "commit":
+            for event in _outcomes(state, hand):
+                yield from _commit(state, index, hand, event)
+
+
+def _look(state: State, index: int, hand: Hand, wanted: str, unwanted: str) -> Iterator[tuple[str, State]]:
+    phase = wanted if admits(state.media.media, hand.key) else unwanted
+    yield f"read for {hand.key}", _hands(state, index, hand._replace(phase=phase, seen=FRESH))
+
+
+def _park(state: State, index: int, hand: Hand, again: str) -> Iterator[tuple[str, State]]:
+    park, _ = protocol.park(_mine(hand), state.media.media)
+    if not _holds(park, state):
+        yield f"lost {hand.key}", _hands(state, index, None)
+    elif hand.seen != state.media.media.version:
+        yield "park refused", _hands(state, index, hand._replace(phase=again))
+    else:
+        yield f"park {hand.key}", _hands(_apply(state, park), index, None)
+
+
+def _work(state: State, index: int, hand: Hand) -> Iterator[tuple[str, State]]:
+    """What a stage does to the bucket."""
+    ready = _hands(state, index, hand._replace(phase="reread"))
+    match stage_of(hand.key):
+        case "purge":
+            quiet = not any(_may_store(other) for other in state.hands)
+            passed = hand._replace(phase="reread", quiet=quiet)
+            yield "purge pass", _hands(state, index, passed)._replace(objects=frozenset())
+        case "upload" | "validate":
+            yield f"work {hand.key}", ready
+        case "spread":
+            yield from _spread(state, index, hand)
+        case _:
+            yield f"store {hand.key}", _stored(state, index, hand, hand.key)
+
+
+def _stored(state: State, index: int, hand: Hand, name: str) -> State:
+    return _hands(state, index, hand._replace(phase="reread"))._replace(objects=state.objects | {name})
+
+
+def _spread(state: State, index: int, hand: Hand) -> Iterator[tuple[str, State]]:
+    """Each owed row by its own write, in any order with what others do; then the row is closed."""
+    media = state.media.media
+    for key in owed(media):
+        seen = state.row(key)
+        if seen is None:
+            yield f"spread {key}", _apply(state, protocol.insert(media, key, "q", NOW))
+            return
+        if seen.round < media.round and seen.status is not TaskStatus.DONE:
+            live = seen.status in LIVE
+            change = protocol.count_in(seen, media) if live else protocol.owe_again(seen, media, NOW)
+            yield f"spread {key}", _apply(state, change)
+            return
+    yield from _close(state, index, hand)
+
+
+def _outcomes(state: State, hand: Hand) -> Iterator[Event | None]:
+    """What the work may have found; None where the record is left alone."""
+    match stage_of(hand.key):
+        case "upload":
+            yield Stored(1, "e") if "original" in state.objects else Aborted("aborted", "")
+        case "validate":
+            yield Validated({}, PLAN)
+            yield Refused("pixels_exceeded", "")
+        case "purge" | "spread":
+            yield None
+        case _:
+            yield Made(hand.key, {hand.key: Output(key=hand.key, mime_type="m", bytes=1, etag="e")})
+
+
+def _commit(state: State, index: int, hand: Hand, event: Event | None) -> Iterator[tuple[str, State]]:
+    if event is None:
+        yield from _close(state, index, hand)
+        return
+    yield from _write(state, index, hand, event, protocol.done(_mine(hand), NOW))
+
+
+def _close(state: State, index: int, hand: Hand) -> Iterator[tuple[str, State]]:
+    done = protocol.done(_mine(hand), NOW)
+    if not _holds(done, state):
+        yield f"lost {hand.key}", _hands(state, index, None)
+    elif hand.key == "purge" and not hand.quiet:
+        yield "postpone purge", _hands(_apply(state, protocol.postpone(_mine(hand), NOW)), index, None)
+    else:
+        yield f"close {hand.key}", _hands(_apply(state, done), index, None)
+
+
+def _write(state: State, index: int, hand: Hand, event: Event, ending: Update) -> Iterator[tuple[str, State]]:
+    """TX[t; m IF version = what was read; inserts; arms], as `Ledger._settle` builds it."""
+    media = state.media.media
+    if not _holds(ending, state):
+        yield f"fenced {hand.key}", _hands(state, index, None)
+    elif hand.seen != media.version:
+        yield f"version moved under {hand.key}", _hands(state, index, hand._replace(phase="reread"))
+    else:
+        step = _advanced(state.media, event)
+        if step is None:
+            yield f"park {hand.key}", _hands(state, index, hand._replace(phase="park"))
+            return
+        after = _settled(_apply(state, ending), step)
+        yield f"commit {hand.key}", _hands(after, index, None)
+        spent = state.budget.spend("lost_replies")
+        if spent:  # it happened, and its writer does not know: it reads, and tries again
+            yield (
+                f"commit {hand.key}, reply lost",
+                _hands(after, index, hand._replace(phase="reread"))._replace(budget=spent),
+            )
+
+
+def _troubles(state: State, index: int, hand: Hand) -> Iterator[tuple[str, State]]:
+    if spent := state.budget.spend("crashes"):
+        yield f"crash at {hand.key}", _hands(state, index, None)._replace(budget=spent)
+    if not hand.frozen and (spent := state.budget.spend("zombies")):
+        frozen = _hands(state, index, hand._replace(frozen=True))
+        yield f"freeze at {hand.key}", _lapsed(frozen, hand.key, hand.epoch)._replace(budget=spent)
+
+
+def _lapses(state: State) -> Iterator[tuple[str, State]]:
+    for key, slot in state.rows:
+        task = slot.task
+        if task.status is TaskStatus.RUNNING and task.lease_until and state.holder(key, task.epoch) is None:
+            yield f"lease of {key} over", _lapsed(state, key, task.epoch)
+
+
+def _requests(state: State) -> Iterator[tuple[str, State]]:
+    for kind, event in (("deletes", Deleted()), ("redrives", Redriven())):
+        spent = state.budget.spend(kind)
+        step = _advanced(state.media, event) if spent else None
+        if spent and step is not None:
+            yield kind, _settled(state, step)._replace(budget=spent)
+
+
+def _burials(state: State) -> Iterator[tuple[str, State]]:
+    for key, slot in state.rows:
+        if slot.spent:
+            bury = protocol.bury(slot.task, NOW, ATTEMPTS, "crashed")
+            step = _advanced(state.media, Died(key, "crashed", "")) or Step(state.media.media)
+            yield f"bury {key}", _settled(_apply(state, bury), step)
+
+
+def _settled(state: State, step: Step) -> State:
+    """The record after a step, with the rows that the step inserts (where they are not there yet) and arms."""
+    media, there = state.media.media, {key for key, _ in state.rows}
+    changes: list[Change] = [protocol.insert(step.media, key, "q", NOW) for key in step.insert if key not in there]
+    changes += [protocol.arm(step.media, key, "q", NOW) for key in step.arm]
+    if step.media != media:
+        assert holds(protocol.replace(media, step.media).condition, media_row(media))
+    for change in changes:
+        assert _holds(change, state), f"{change} is refused"
+        state = _apply(state, change)
+    return state._replace(media=state.media.of(step.media))
+
+
+def _stores(key: str) -> bool:
+    """Whether the task writes or deletes objects."""
+    return stage_of(key) not in {"validate", "spread"}
+
+
+def _may_store(hand: Hand | None) -> bool:
+    """A holder whose own clock still lets it write an object, and who is about to."""
+    if hand is None or hand.frozen or hand.key == "purge":
+        return False
+    return hand.phase in {"receive", "work"} and _stores(hand.key)
+
+
+def _mine(hand: Hand) -> Task:
+    return _task(hand.key, hand.epoch)
+
+
+@cache
+def _task(key: str, epoch: int) -> Task:
+    return Task(media_id="media_" + "0" * 32, key=key, status=TaskStatus.RUNNING, queue="q", epoch=epoch)
+
+
+_STEPS: dict[tuple[int, Event | str], Step | None] = {}
+
+
+def _advanced(record: Record, event: Event) -> Step | None:
+    key = (id(record), repr(event))
+    if key not in _STEPS:
+        _STEPS[key] = advance(record.media, event, NOW, SITE)
+    return _STEPS[key]
+
+
+def _holds(change: Change, state: State) -> bool:
+    task = state.row(change.key.range or "")
+    return holds(change.condition, None if task is None else _row(task))
+
+
+def _apply(state: State, change: Put | Update | Check) -> State:
+    key = change.key.range or ""
+    task = state.row(key)
+    return state._replace(rows=_with(state.rows, key, apply(change, None if task is None else _row(task))))
+
+
+def _rows(state: State, key: str, slot: Slot) -> State:
+    return state._replace(rows=tuple(sorted({**dict(state.rows), key: slot}.items())))
+
+
+def _with(rows: Rows, key: str, row: Row | None) -> Rows:
+    return tuple(sorted({**dict(rows), key: _abstract(key, row)}.items()))
+
+
+def _lapsed(state: State, key: str, epoch: int) -> State:
+    slot = dict(state.rows).get(key)
+    if slot is None or slot.task.epoch != epoch or slot.task.status is not TaskStatus.RUNNING:
+        return state
+    return _rows(state, key, slot.lapsed)
+
+
+def _hands(state: State, index: int, hand: Hand | None) -> State:
+    hands = list(state.hands)
+    hands[index] = hand
+    return state._replace(hands=tuple(hands))
+
+
+@cache
+def _row(task: Task) -> Row:
+    lease = {} if task.lease_until is None else {"leaseUntil": task.lease_until}
+    wake = {} if task.wake_at is None else {"wakeAt": task.wake_at, "wakeShard": 0}
+    return {
+        "mediaId": task.media_id,
+        "task": task.key,
+        "status": task.status.value,
+        "epoch": task.epoch,
+        "attempts": task.attempts,
+        "round": task.round,
+        "retryAt": 0,
+        "queue": "q",
+        **lease,
+        **wake,
+    }
+
+
+def _abstract(key: str, row: Row | None) -> Slot:
+    """A row without its times: a wait is over as soon as anybody looks, a lease until something says that it lapsed."""
+    task = task_of({**(row or {}), "task": key})
+    held = NOW + LEASE.length if task.status is TaskStatus.RUNNING and task.lease_until else task.lease_until
+    plain = replace(
+        task, retry_at=0, nudges=0, owed_at=0, expires_at=None, last_error=None, reason=None, wake_shard=None
+    )
+    return Slot.of(replace(plain, lease_until=held, wake_at=None if task.wake_at is None else 1))
+
+
+def unsettled(media: Media) -> bool:
+    """Something is owed to the uploader."""
+    return media.status in {Status.UPLOADING, Status.UPLOADED, Status.PROCESSING}

@@ -1,0 +1,88 @@
+"""Every state that the model reaches keeps the promises, and from every one the media can still settle."""
+
+from collections import defaultdict, deque
+from collections.abc import Callable
+
+from pipeline.lifecycle import settled
+from pipeline.media import Status
+from pipeline.tasks import TaskStatus
+from tests.model.machine import LIVE, PLAN, State, first, steps, unsettled
+
+FINAL = frozenset({Status.READY, Status.REJECTED, Status.DELETED})
+
+
+def at_rest(state: State) -> bool:
+    """Settled, and nothing is owed to anybody."""
+    working = any(slot.task.status in LIVE for key, slot in state.rows if not key.startswith("record#"))
+    return settled(state.media.media) and not working and not any(state.hands)
+
+
+def broken(state: State) -> str | None:
+    """The promise that this state breaks, if any."""
+    media, rows = state.media.media, dict(state.rows)
+    ready, parts = media.status is Status.READY, set(PLAN["parts"])
+    waking = {key for key, slot in state.rows if slot.task.wake_at is not None}
+    never_whole = media.status is Status.FAILED and (media.reason or "").startswith("upload_")
+    doomed = media.status in {Status.REJECTED, Status.DELETED} or never_whole
+    purged = "purge" in rows and rows["purge"].task.status is TaskStatus.DONE
+    promises = {
+        "law 3: something on the wake index brings an unsettled media on": not unsettled(media)
+        or any(key != "purge" and not key.startswith("record#") for key in waking),
+        "what is ready has every output": not ready or parts <= (state.objects & media.done),
+        "what is ready has the facts of every output": not ready or set(media.renditions) == parts,
+        "what settled owes its outbox row": not settled(media) or f"record#{media.status}#{media.round}" in rows,
+        "bytes that must go have a purge": not doomed or "purge" in rows,
+        "what is purged stays empty": not purged or not state.objects,
+    }
+    return next((promise for promise, kept in promises.items() if not kept), None)
+
+
+def backwards(before: State, after: State) -> bool:
+    """Whether a settled media was settled a second time, or brought back to life by anything but a redrive."""
+    old, new = before.media.media, after.media.media
+    if old.status in FINAL and new.status is not old.status:
+        return new.status is not Status.DELETED
+    return old.status is Status.FAILED and new.status in {Status.READY, Status.REJECTED}
+
+
+def test_no_interleaving_breaks_a_promise_and_every_state_can_settle(
+    record_property: Callable[[str, object], None],
+) -> None:
+    start = first()
+    came_from: dict[State, tuple[State, str] | None] = {start: None}
+    parents: dict[State, list[State]] = defaultdict(list)
+    rest: list[State] = []
+    waiting = deque([start])
+    while waiting:
+        state = waiting.popleft()
+        assert broken(state) is None, f"{broken(state)}:\n{story(state, came_from)}"
+        if at_rest(state):
+            rest.append(state)
+        for name, after in steps(state):
+            assert not backwards(state, after), f"backwards by {name}:\n{story(state, came_from)}"
+            if after not in came_from:
+                came_from[after] = (state, name)
+                waiting.append(after)
+            parents[after].append(state)
+    reaching = set(rest)
+    waiting.extend(rest)
+    while waiting:
+        for parent in parents[waiting.popleft()]:
+            if parent not in reaching:
+                reaching.add(parent)
+                waiting.append(parent)
+    stuck = next((state for state in came_from if state not in reaching), None)
+    assert stuck is None, f"cannot settle any more:\n{story(stuck, came_from)}"
+    record_property("states", len(came_from))
+    record_property("steps", sum(map(len, parents.values())))
+    assert {state.media.media.status for state in rest} == FINAL | {Status.FAILED}
+
+
+def story(state: State, came_from: dict[State, tuple[State, str] | None]) -> str:
+    """How it came to this."""
+    lines = []
+    step = came_from[state]
+    while step is not None:
+        lines.append(f"{step[1]:45} {step[0].media.media.status}")
+        step = came_from[step[0]]
+    return "\n".join(reversed(lines)) + f"\n{state}"
