@@ -13,7 +13,6 @@ from ops import (
     dynamodb_local,
     letters,
     local,
-    orphans,
     roles,
     run,
     rundir,
