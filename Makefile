@@ -1,6 +1,6 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: help run demo test soak check format compose-test clean dead redrive replay orphans
+.PHONY: help run demo test chaos soak check format compose-test clean dead redrive replay orphans
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
@@ -17,6 +17,9 @@ demo: $(VENV) ## Send a photo and a video through (FILES="a.jpg b.mov"); starts 
 
 test: $(VENV) ## Run the tests on real servers (ARGS="tests/unit -k name")
 	@exec .venv/bin/pytest $(ARGS)
+
+chaos: $(VENV) ## Kill a process at every point of every life of a media, over every store (CRASH_SEED=3)
+	@CRASH_POINTS=all exec .venv/bin/pytest tests/chaos/test_crashpoints.py tests/chaos/test_sweeper_crashes.py $(ARGS)
 
 soak: $(VENV) ## Strike at everything under load, then check every upload (MINUTES=10 SEED=s RECORDS=sqlite|dynamodb)
 	@exec .venv/bin/python -m tests.chaos.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(RECORDS),--records $(RECORDS))

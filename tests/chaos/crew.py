@@ -1,0 +1,38 @@
+"""`python -m tests.chaos.crew`: fresh workers of all queues and a sweeper, in one process, as nobody watches them."""
+
+import os
+import signal
+
+import dramatiq
+
+from pipeline.adapters import logs
+from pipeline.adapters.wiring import connect
+from pipeline.settings import read_settings
+from tests.builders import ffmpeg
+from workers.actors import bind
+from workers.holding import Shift
+from workers.sweeper import Sweeper
+from workers.tools import Tools
+
+THREADS = 3
+
+
+def main() -> None:
+    """Work until told to stop."""
+    logs.configure(json=True, role="crew")
+    services = connect(read_settings())
+    scratch = services.settings.scratch / f"crew-{os.getpid()}"
+    scratch.mkdir(parents=True)
+    ledger, queue = services.ledger, services.queue
+    tools = Tools(ledger, services.objects, queue, services.pipeline, scratch, ffmpeg(), Shift(), services.webhooks)
+    bind(services.broker, tools)
+    sweeper = Sweeper(ledger.records, queue)
+    signal.signal(signal.SIGTERM, lambda *_: sweeper.stopping.set())
+    worker = dramatiq.Worker(services.broker, worker_timeout=100, worker_threads=THREADS)
+    worker.start()
+    sweeper.run()
+    worker.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""The lives in which a process dies, each from its first byte on, and how a media may end that had such a life."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from pipeline import keys
+from pipeline.adoption import adopt
+from pipeline.events import Died
+from pipeline.media import Media
+from pipeline.ports import Label
+from pipeline.protocol import Lease
+from pipeline.tasks import Hint
+from tests.chaos.mortal import Mortal
+from tests.world import new_media
+
+LAPSED = Lease(length=-1)
+"""Whoever claims with this is dead at once."""
+
+NEVER = "never"
+"""There is no record."""
+
+
+@dataclass(frozen=True)
+class Life:
+    """`acknowledged` is how a media ends whose client was told of success; `otherwise` how it may end, too, if not.
+
+    Endings are statuses, or reasons of a failure. `renews` False: no task is held for long enough.
+    """
+
+    live: Callable[[Mortal], None]
+    acknowledged: str = "ready"
+    otherwise: tuple[str, ...] = (NEVER, "upload_aborted")
+    renews: bool = True
+
+
+def photo(mortal: Mortal) -> None:
+    """A small one: a single PUT."""
+    mortal.testify(acknowledged=mortal.upload("photo.jpg"))
+    mortal.work()
+
+
+def video(mortal: Mortal) -> None:
+    """Poster, sound, picture and package."""
+    mortal.testify(acknowledged=mortal.upload("clip.mp4"))
+    mortal.work()
+
+
+def large(mortal: Mortal) -> None:
+    """A photo of several parts; once it is there it is one like any other."""
+    mortal.testify(acknowledged=mortal.upload("large.jpg"))
+
+
+def abandoned(mortal: Mortal) -> None:
+    """The client goes away in the second part."""
+    mortal.upload("large.jpg", whole=False)
+    mortal.work()
+
+
+def refused(mortal: Mortal) -> None:
+    """What begins like a photo and is none."""
+    mortal.testify(acknowledged=mortal.upload("broken.jpg"))
+    mortal.work()
+
+
+def recovered(mortal: Mortal) -> None:
+    """An ingest process died with its object whole and its commit unsent: a worker takes the upload over."""
+    media = _described(mortal)
+    replace(mortal.plain.ledger, lease=LAPSED).intend(media)
+    mortal.plain.objects.put(media.s3_key, mortal.photo(), Label(media.mime_type))
+    mortal.testify(acknowledged=media.id)
+    mortal.inbox.append(Hint(media.id, "upload", "light"))
+    _one_turn(mortal)
+
+
+def adopted(mortal: Mortal) -> None:
+    """A producer's job for an object that is there already; Redis delivers it again when its worker died."""
+    key = f"imports/{mortal.project}.jpg"
+    mortal.plain.objects.put(key, mortal.photo(), Label("image/jpeg"))
+    tools = mortal.tools
+    mortal.watch.turn = "submit"
+    adopt(tools.ledger, tools.objects, tools.pipeline, mortal.project, key, "job")
+    _one_turn(mortal)
+
+
+def deleted(mortal: Mortal) -> None:
+    """Deleted before anybody has looked at it: its validation is parked, its bytes go."""
+    media_id = mortal.upload("photo.jpg", turn="")
+    mortal.testify(born=media_id)
+    status, _ = mortal.request("DELETE", f"/api/media/{media_id}", "delete")
+    mortal.testify(acknowledged=media_id if status == 204 else None)
+    mortal.work()
+
+
+def redriven(mortal: Mortal) -> None:
+    """Failed, and tried again in a second round."""
+    media_id, ledger = mortal.upload("photo.jpg", turn=""), mortal.plain.ledger
+    claimed = ledger.claim(str(media_id), "validate")
+    assert claimed is not None
+    ledger.die(claimed.task, Died("validate", "processing_failed", "No."), "processing_failed", "no")
+    mortal.inbox.clear()
+    mortal.watch.turn = "redrive"
+    mortal.tools.ledger.redrive(str(media_id))
+    mortal.testify(acknowledged=media_id)
+    _one_turn(mortal)
+
+
+def released(mortal: Mortal) -> None:
+    """A deploy: what was begun is given back."""
+    mortal.testify(acknowledged=mortal.upload("photo.jpg", turn=""))
+    mortal.tools.shift.close()
+    _one_turn(mortal)
+
+
+def buried(mortal: Mortal) -> None:
+    """A file that killed its worker every time: the next one writes its end."""
+    media_id, ledger = str(mortal.upload("photo.jpg", turn="")), replace(mortal.plain.ledger, lease=LAPSED)
+    mortal.testify(acknowledged=media_id)
+    while ledger.claim(media_id, "validate"):
+        """Killed again."""
+    mortal.work()
+
+
+LIVES: Mapping[str, Life] = MappingProxyType(
+    {
+        "photo": Life(photo),
+        "video": Life(video),
+        "large": Life(large),
+        "abandoned": Life(abandoned, acknowledged=NEVER, otherwise=(NEVER, "upload_aborted", "upload_client_gone")),
+        "refused": Life(refused, acknowledged="rejected"),
+        "recovered": Life(recovered),
+        "adopted": Life(adopted, otherwise=("ready",)),  # its job is delivered again
+        "deleted": Life(deleted, acknowledged="deleted", otherwise=("ready",)),
+        "redriven": Life(redriven, otherwise=("processing_failed",)),
+        "released": Life(released, renews=False),
+        "buried": Life(buried, acknowledged="crashed"),
+    }
+)
+
+
+def _one_turn(mortal: Mortal) -> None:
+    """One task; what follows it is as in every photo's life."""
+    while len(mortal.inbox) > 1:
+        mortal.inbox.pop()
+    hint = mortal.inbox.popleft()
+    mortal.watch.turn = hint.key
+    mortal.envelope.take(hint.media_id, hint.key)
+    mortal.watch.turn = ""
+
+
+def _described(mortal: Mortal) -> Media:
+    media, project = new_media(), mortal.project
+    key = keys.original(project, media.id, media.file_name)
+    position = mortal.plain.ledger.next_position(project)
+    url = mortal.plain.ledger.site.url(key)
+    return replace(media, project_id=project, s3_key=key, s3_url=url, position=position)

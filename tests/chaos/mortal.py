@@ -1,0 +1,129 @@
+"""A process that will die: ingest and worker in one, wired as the product wires them, with every port watched."""
+
+import asyncio
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+from starlette.types import ASGIApp, Message
+
+from ingest.access import access_of
+from ingest.app import create
+from pipeline.adapters.broker import RedisQueue
+from pipeline.adapters.wiring import Services
+from pipeline.ports import ObjectStore, Queue, Records, Webhooks
+from pipeline.tasks import Hint
+from tests.builders import ffmpeg
+from tests.chaos.crashpoints import Watch, Watched
+from tests.multipart import CONTENT_TYPE, file, form
+from workers.actors import WORK
+from workers.holding import Shift
+from workers.rendering import Envelope
+from workers.tools import Tools
+
+_PIECE = 256 * 1024  # bytes of a request that come at once
+
+
+@dataclass(frozen=True)
+class Heard(RedisQueue):
+    """The queue, and what was sent by it: the hints that this process will follow."""
+
+    inbox: deque[Hint] = field(default_factory=deque)
+
+    def send(self, hints: Iterable[Hint]) -> None:
+        """Send the hints and keep them."""
+        sent = list(hints)
+        super().send(sent)
+        self.inbox.extend(sent)
+
+
+@dataclass(frozen=True)
+class Mortal:
+    """`plain` are the services as nobody watches them; what `testify` is told outlives the process.
+
+    `acknowledged` is the id of a media whose client was told of success, `born` of one that nobody was told of.
+    """
+
+    project: str
+    corpus: Path
+    watch: Watch
+    plain: Services
+    app: ASGIApp
+    envelope: Envelope
+    inbox: deque[Hint]
+    testify: Callable[..., None]
+
+    @property
+    def tools(self) -> Tools:
+        """The worker's, watched."""
+        return self.envelope.tools
+
+    def photo(self) -> bytes:
+        """A small photo's bytes."""
+        return (self.corpus / "photo.jpg").read_bytes()
+
+    def upload(self, name: str, turn: str = "ingest", *, whole: bool = True) -> str | None:
+        """POST a file of the corpus; the media's id if it was accepted. `whole` False: the client goes away."""
+        body = form([file((self.corpus / name).read_bytes(), name)])
+        sent = body if whole else body[:-_PIECE]
+        status, answer = self.request("POST", "/api/upload", turn, sent, whole=whole)
+        return str(json.loads(answer)["mediaId"]) if status == 201 else None
+
+    def request(self, method: str, path: str, turn: str, body: bytes = b"", *, whole: bool = True) -> tuple[int, bytes]:
+        """One HTTP request, handed to the application as a server does; status 0 when nothing was answered."""
+        self.watch.turn = turn
+        answer = asyncio.run(self._asked(method, path, body, whole=whole))
+        self.watch.turn = ""
+        return answer
+
+    def work(self) -> None:
+        """Follow the hints, one by one, to their end, as a worker does."""
+        while self.inbox:
+            hint = self.inbox.popleft()
+            self.watch.turn = hint.key
+            self.envelope.take(hint.media_id, hint.key)
+        self.watch.turn = ""
+
+    async def _asked(self, method: str, path: str, body: bytes, *, whole: bool) -> tuple[int, bytes]:
+        status, answer = 0, b""
+        pieces = [body[at : at + _PIECE] for at in range(0, len(body), _PIECE)]
+        coming: list[Message] = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
+        messages = iter([*coming, {"type": "http.request"}] if whole else coming)
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": f"projectId={self.project}".encode(),
+            "headers": [(b"host", b"127.0.0.1"), (b"content-type", CONTENT_TYPE.encode())],
+        }
+
+        async def receive() -> Message:
+            return next(messages, {"type": "http.disconnect"})
+
+        async def send(message: Message) -> None:
+            nonlocal status, answer
+            status = message.get("status", status)
+            answer += message.get("body", b"")
+
+        await self.app(scope, receive, send)
+        return status, answer
+
+
+def mortal(plain: Services, corpus: Path, project: str, watch: Watch, testify: Callable[..., None]) -> Mortal:
+    """Wire one, its scratch folder beneath the settings'."""
+    heard = Heard(plain.queue.client, plain.queue.producer)
+    records = cast("Records", Watched(Records, plain.ledger.records, watch))
+    objects = cast("ObjectStore", Watched(ObjectStore, plain.objects, watch))
+    queue = cast("Queue", Watched(Queue, heard, watch))
+    ledger = replace(plain.ledger, records=records, queue=queue)
+    watched = replace(plain, ledger=ledger, objects=objects, queue=queue)  # type: ignore[arg-type]
+    scratch = plain.settings.scratch / f"mortal-{os.getpid()}"
+    scratch.mkdir(parents=True)
+    webhooks = cast("Webhooks", Watched(Webhooks, plain.webhooks, watch))
+    tools = Tools(ledger, objects, queue, plain.pipeline, scratch, ffmpeg(), Shift(grace=0), webhooks)
+    app = create(watched, access_of("127.0.0.1", (), (), anonymous=True))
+    return Mortal(project, corpus, watch, plain, app, Envelope(tools, WORK), heard.inbox, testify)

@@ -1,0 +1,84 @@
+"""`python -m tests.chaos.victims FOLDER`: lives the lives of FOLDER/jobs.json, each in a process that dies as told.
+
+The processes are forked off this one, which has imported everything and opened nothing. What each testifies stands in
+FOLDER/{project}.jsonl, a line at a time, written before the process goes on.
+"""
+
+import gc
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from pipeline.adapters import logs
+from pipeline.adapters.wiring import connect
+from pipeline.settings import read_settings
+from tests.chaos.crashpoints import Point, Watch, watched_children
+from tests.chaos.lives import LIVES
+from tests.chaos.mortal import mortal
+
+AT_ONCE = 3
+
+
+def main(folder: Path) -> None:
+    """Run all jobs, some at once; exits with 1 when one of them failed otherwise than told."""
+    logs.configure(json=True, role="victim")
+    for service in ("s3", "dynamodb"):
+        boto3.client(service)  # reads what all clients of this process will be made of
+    gc.freeze()  # shared with all children for as long as nobody counts through it
+    running, failed = 0, False
+    for job in json.loads((folder / "jobs.json").read_text()):
+        if running == AT_ONCE:
+            failed |= _ended()
+            running -= 1
+        if not os.fork():
+            _live(folder, **job)
+        running += 1
+    for _ in range(running):
+        failed |= _ended()
+    sys.exit(failed)
+
+
+def _live(folder: Path, life: str, project: str, point: Sequence[Any] | None) -> None:
+    """Live one life, in a process of its own: up to the point if there is one, else naming all points on its way."""
+    testimony = os.open(folder / f"{project}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    target = Point(*point) if point else None
+
+    def testify(**said: object) -> None:
+        os.write(testimony, json.dumps(said).encode() + b"\n")
+
+    def reached(at: Point) -> None:
+        if target is None:
+            testify(point=at)
+        elif at == target:
+            testify(struck=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def meets(turn: str) -> bool:
+        return LIVES[life].renews if target is None else target.renewing and target.turn == turn
+
+    try:
+        watch = Watch(reached, meets)
+        watched_children(watch)
+        LIVES[life].live(mortal(connect(read_settings()), folder, project, watch, testify))
+        testify(lived=True)
+    except BaseException:  # noqa: BLE001 - nothing of this process may go on as its parent
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def _ended() -> bool:
+    """Whether the next process to end did so by itself and badly."""
+    _, status = os.wait()
+    return status not in {0, signal.SIGKILL}
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
