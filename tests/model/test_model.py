@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pipeline.lifecycle import settled
 from pipeline.media import Status
 from pipeline.tasks import TaskStatus
-from tests.model.machine import LIVE, PLAN, State, first, steps, unsettled
+from tests.model.machine import steps, unsettled
+from tests.model.state import LIVE, PLAN, State, first
 
 FINAL = frozenset({Status.READY, Status.REJECTED, Status.DELETED})
 
