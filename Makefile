@@ -19,7 +19,7 @@ test: $(VENV) ## Run the tests on real servers (ARGS="tests/unit -k name")
 	@exec .venv/bin/pytest $(ARGS)
 
 chaos: $(VENV) ## Kill a process at every point of every life of a media, over every store (CRASH_SEED=3)
-	@CRASH_POINTS=all exec .venv/bin/pytest tests/chaos/test_crashpoints.py tests/chaos/test_sweeper_crashes.py $(ARGS)
+	@exec env CRASH_POINTS=all .venv/bin/pytest tests/chaos/test_crashpoints.py tests/chaos/test_sweeper_crashes.py $(ARGS)
 
 soak: $(VENV) ## Strike at everything under load, then check every upload (MINUTES=10 SEED=s RECORDS=sqlite|dynamodb)
 	@exec .venv/bin/python -m tests.chaos.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(RECORDS),--records $(RECORDS))

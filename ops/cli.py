@@ -13,6 +13,7 @@ from ops import (
     dynamodb_local,
     letters,
     local,
+    orphans,
     roles,
     run,
     rundir,
@@ -38,6 +39,7 @@ EXPECTED = (
     dynamodb_local.NotAcceptedError,
     letters.NothingToSendError,
     local.PortError,
+    orphans.WrongTablesError,
     roles.UnknownQueueError,
     rundir.InUseError,
     status.UnknownMediaError,
@@ -108,6 +110,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("media", metavar="MEDIA")
 
+    command = add("orphans", "find what no record names, and print it", _orphans)
+    command.add_argument("--delete", action="store_true", help="mark it, and delete what was marked long ago")
+    command.add_argument("--dry-run", action="store_true", help="print only, whatever else is said")
+    command.add_argument("--force", action="store_true", help="delete even if most of the bucket has no record")
+
     add("ingest", "serve HTTP", lambda _: roles.ingest())
     command = add("worker", "work on queues of pipeline.toml", lambda given: roles.worker(given.queues))
     command.add_argument("queues", nargs="+", metavar="QUEUE")
@@ -132,6 +139,10 @@ def _redrive(given: argparse.Namespace) -> None:
     if _wanted(given) == Wanted() and not given.all:
         raise letters.NothingToSendError("Say which: --media, --reason, --stage, or --all")
     letters.redrive(_services(), _wanted(given))
+
+
+def _orphans(given: argparse.Namespace) -> None:
+    orphans.scan(_services(), delete=given.delete and not given.dry_run, force=given.force)
 
 
 def _services() -> Services:

@@ -43,8 +43,8 @@ class Pipeline:
     """What `pipeline.toml` says.
 
     `threads` is the number of worker threads by queue, `most_of` how many tasks of one project may run at once, where
-    that is bounded, `memory` the bytes of address space that a queue's children get whatever their plan says; `give_up`
-    and `backlog` are seconds.
+    that is bounded, `memory` the bytes of address space that a queue's children get whatever their plan says;
+    `give_up`, `backlog` and `orphan_wait` are seconds.
     """
 
     limits: Limits
@@ -60,6 +60,7 @@ class Pipeline:
     publish_originals: bool
     give_up: float
     backlog: float
+    orphan_wait: float
     lease: Lease
 
     def stage(self, key: str) -> Stage:
@@ -122,6 +123,7 @@ def build(file: schema.File) -> Pipeline:
         publish_originals=file.serving.publish_originals,
         give_up=file.give_up,
         backlog=file.backlog,
+        orphan_wait=file.orphans.wait,
         lease=Lease(**{name: round(1000 * seconds) for name, seconds in _plain(file.lease).items()}),
     )
 

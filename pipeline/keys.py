@@ -6,6 +6,7 @@ import time
 
 PROJECT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MEDIA_ID = re.compile(r"media_[0-9a-f]{32}")
+_HOME = re.compile(rf"(?:projects/{PROJECT_ID.pattern}/media|renditions/{PROJECT_ID.pattern})/({MEDIA_ID.pattern})/")
 
 
 def new_media_id() -> str:
@@ -33,3 +34,15 @@ def renditions(project_id: str, media_id: str) -> str:
 def rendition(project_id: str, media_id: str, suffix: str) -> str:
     """Where one file of a rendition goes; `suffix` carries the recipe."""
     return f"{renditions(project_id, media_id)}{suffix}"
+
+
+def home(key: str) -> str | None:
+    """The prefix of one media that the key lies under; None when it is none of ours."""
+    match = _HOME.match(key)
+    return match[0] if match else None
+
+
+def inhabitant(prefix: str) -> str | None:
+    """The id of the media whose prefix that is."""
+    match = _HOME.fullmatch(prefix)
+    return match[1] if match else None

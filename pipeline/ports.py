@@ -43,6 +43,9 @@ class Records(Protocol):
     def dead(self, shard: int) -> Iterator[Row]:
         """Every row of the dead-letter index, earliest `deadAt` first; may lag behind the base rows."""
 
+    def unsettled(self) -> Iterator[Row]:
+        """Media rows that are `uploading`, `uploaded` or `processing`; reads the whole table, and may lag behind it."""
+
     def project(self, project_id: str, after: int, limit: int) -> list[Row]:
         """Media rows of a project with `position` > after, in order; may lag behind the base rows."""
 
@@ -111,8 +114,30 @@ class ObjectStore(Protocol):
     def purge(self, prefix: str) -> int:
         """Abort every multipart upload and delete every object under the prefix; returns how many there were."""
 
+    def list(self, prefix: str) -> Iterator["Listed"]:
+        """Every object under the prefix, those of a deeper prefix together."""
+
+    def uploads(self, prefix: str) -> Iterator["Upload"]:
+        """Every multipart upload under the prefix that is neither completed nor aborted."""
+
     def ping(self) -> None:
         """Return if the bucket can be used now."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object as a listing has it; `size` in bytes."""
+
+    key: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A multipart upload that is open."""
+
+    key: str
+    id: str
 
 
 @dataclass(frozen=True)

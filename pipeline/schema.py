@@ -136,6 +136,12 @@ class Serving(Table):
     publish_originals: bool = True
 
 
+class Orphans(Table):
+    """What the orphan scan deletes."""
+
+    wait: Seconds = 86_400.0
+
+
 class LeaseTable(Table):
     """How long a claim holds, how often it is renewed, and how long one write to S3 may last that it allowed."""
 
@@ -168,6 +174,7 @@ class File(Table):
     video: VideoTable
     poster: PosterTable
     serving: Serving = Serving()
+    orphans: Orphans = Orphans()
 
 
 def dangling(tables: Mapping[str, Any]) -> Iterator[str]:

@@ -101,6 +101,17 @@ class DynamoRecords:
         """Every row of the dead-letter index, earliest first."""
         return self._query(self.tasks_table, "deadShard = :a", {":a": shard}, IndexName="dead")
 
+    def unsettled(self) -> Iterator[Row]:
+        """Media rows that are not settled, by a scan."""
+        names, values = {"#s": "status"}, {":a": "uploading", ":b": "uploaded", ":c": "processing"}
+        return self._pages(
+            self.client.scan,
+            TableName=self.media_table,
+            FilterExpression="#s IN (:a, :b, :c)",
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=item_of(values),
+        )
+
     def project(self, project_id: str, after: int, limit: int) -> list[Row]:
         """Media rows of a project behind the position, in order."""
         values, names = {":a": project_id, ":b": after}, {"#p": "position"}
@@ -123,12 +134,15 @@ class DynamoRecords:
         return self.media_table if key.table == "media" else self.tasks_table
 
     def _query(self, table: str, condition: str, values: Row, **options: object) -> Iterator[Row]:
-        """Rows page by page: a page ends at 1 MB, whatever the limit."""
         wanted = {"TableName": table, "KeyConditionExpression": condition, "ExpressionAttributeValues": item_of(values)}
+        return self._pages(self.client.query, **wanted, **options)
+
+    def _pages(self, operation: Callable[..., Mapping[str, Any]], **wanted: object) -> Iterator[Row]:
+        """Rows page by page: a page ends at 1 MB, whatever the limit."""
         page: Mapping[str, Any] = {"LastEvaluatedKey": None}
         while "LastEvaluatedKey" in page:
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]} if page["LastEvaluatedKey"] else {}
-            page = self._call(self.client.query, **wanted, **options, **start)
+            page = self._call(operation, **wanted, **start)
             yield from map(row_of, page["Items"])
 
     def _call(self, operation: Callable[..., Mapping[str, Any]], **wanted: object) -> Mapping[str, Any]:

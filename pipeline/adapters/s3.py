@@ -7,7 +7,7 @@ looked at before every HTTP attempt.
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from pipeline.adapters.bodies import Body, Buffer, crc32, crc32_of_parts
 from pipeline.adapters.labels import found_of, generation_of, headers_of
 from pipeline.adapters.s3_errors import OutOfRangeError, translated
 from pipeline.errors import AlreadyStoredError, DarkroomError, NotFoundError, UnavailableError
-from pipeline.ports import Found, Label, Part
+from pipeline.ports import Found, Label, Listed, Part, Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -121,14 +121,25 @@ class S3Objects:
     def purge(self, prefix: str) -> int:
         """Abort every multipart upload and delete every object under the prefix; returns how many there were."""
         count = 0
+        for upload in self.uploads(prefix):
+            self.abort(upload.key, upload.id)
+            count += 1
         with translated():
-            for page in self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix):
-                for upload in page.get("Uploads", ()):
-                    self.abort(upload["Key"], upload["UploadId"])
-                    count += 1
             for listed in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
                 count += self._delete([each["Key"] for each in listed.get("Contents", ())])
         return count
+
+    def list(self, prefix: str) -> Iterator[Listed]:
+        """Every object under the prefix."""
+        with translated():
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                yield from (Listed(each["Key"], each["Size"]) for each in page.get("Contents", ()))
+
+    def uploads(self, prefix: str) -> Iterator[Upload]:
+        """Every multipart upload under the prefix that is open."""
+        with translated():
+            for page in self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix):
+                yield from (Upload(each["Key"], each["UploadId"]) for each in page.get("Uploads", ()))
 
     def ping(self) -> None:
         """Return if the bucket can be used now."""

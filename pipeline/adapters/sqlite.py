@@ -128,6 +128,11 @@ class SqliteRecords:
         """Every row of the dead-letter index, earliest first."""
         return iter(self._rows(_DEAD, shard))
 
+    def unsettled(self) -> Iterator[Row]:
+        """Media rows that are not settled."""
+        statuses = "('uploading', 'uploaded', 'processing')"
+        return iter(self._rows(f"SELECT row FROM media WHERE json_extract(row, '$.status') IN {statuses}"))  # noqa: S608
+
     def project(self, project_id: str, after: int, limit: int) -> list[Row]:
         """Media rows of a project behind the position, in order."""
         sql = "SELECT row FROM media WHERE projectId = ? AND position > ? ORDER BY position LIMIT ?"

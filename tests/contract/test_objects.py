@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -185,3 +186,33 @@ def test_a_purge_takes_everything_under_its_prefix_and_nothing_else(objects: S3O
     assert objects.head(f"{prefix}media_10/kept") is not None
     assert objects.head(names[0]) is None
     objects.abort(f"{prefix}media_10/open", kept)
+
+
+def test_a_listing_has_every_object_of_its_prefix_and_those_of_a_deeper_one_together(
+    objects: S3Objects, prefix: str
+) -> None:
+    names = [f"{prefix}media/m{number % 3}/{number:04}-ü" for number in range(1050)]  # more than a page
+    at_once(16, lambda me: [objects.put(name, b"x" * len(str(me)), JPEG) for name in names[me::16]])
+    objects.put(f"{prefix}media/m", b"", JPEG)
+    objects.put(f"{prefix}media/m0-", b"1234567", JPEG)
+    listed = list(objects.list(f"{prefix}media/"))
+    assert sorted(each.key for each in listed) == sorted([*names, f"{prefix}media/m", f"{prefix}media/m0-"])
+    assert {each.key: each.size for each in listed}[f"{prefix}media/m0-"] == 7
+    homes = [each.key.rpartition("/")[0] for each in listed if each.key in names]
+    assert sum(one != other for one, other in pairwise(homes)) == 2
+    assert [each.key for each in objects.list(f"{prefix}media/m0-")] == [f"{prefix}media/m0-"]
+    assert list(objects.list(f"{prefix}none/")) == []
+
+
+def test_open_uploads_are_listed_until_they_end(objects: S3Objects, prefix: str) -> None:
+    begun = {name: objects.begin(f"{prefix}{name}", JPEG) for name in ("a", "b", "c/d")}
+    objects.put_part(f"{prefix}a", begun["a"], 1, b"x")
+    assert {(each.key, each.id) for each in objects.uploads(prefix)} == {
+        (f"{prefix}{name}", upload) for name, upload in begun.items()
+    }
+    part = objects.put_part(f"{prefix}b", begun["b"], 1, b"x")
+    objects.complete(f"{prefix}b", begun["b"], [part])
+    objects.abort(f"{prefix}a", begun["a"])
+    assert [each.key for each in objects.uploads(prefix)] == [f"{prefix}c/d"]
+    objects.abort(f"{prefix}c/d", begun["c/d"])
+    assert list(objects.uploads(prefix)) == []

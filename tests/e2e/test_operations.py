@@ -1,4 +1,4 @@
-"""Webhooks of a real stack, and its operator's commands: dead letters are listed, sent again and replayed."""
+"""Webhooks of a real stack, and its operator's commands: dead letters, redrive, replay and the orphan scan."""
 
 import base64
 import json
@@ -9,9 +9,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from standardwebhooks import Webhook
 
+from pipeline.keys import new_media_id
+from pipeline.ports import Label
 from tests import builders
 from tests.receiver import Hooks
 from tests.serving import wait_for
@@ -29,7 +32,10 @@ def hooks() -> Iterator[Hooks]:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, hooks: Hooks) -> Iterator[Running]:
     settings = {"WEBHOOK_URL": hooks.url(), "WEBHOOK_SECRETS": f"{OLD},{NEW}", "WEBHOOK_ALLOW_PRIVATE": "1"}
-    with running(tmp_path_factory.mktemp("dead") / "run", **settings) as up:
+    folder = tmp_path_factory.mktemp("operations")
+    pipeline = folder / "pipeline.toml"
+    pipeline.write_text((ROOT / "pipeline.toml").read_text().replace('wait = "24h"', 'wait = "1s"'))
+    with running(folder / "run", PIPELINE=str(pipeline), **settings) as up:
         yield up
 
 
@@ -106,3 +112,20 @@ def test_a_media_that_failed_is_redriven_by_its_reason(stack: Running, tmp_path:
     assert darkroom(stack, "redrive", "--reason", "object_missing")[-1] == "1 owed again."
     wait_for(lambda: stack.record(media_id)["status"] == "ready", 60)
     assert darkroom(stack, "dead", "--json", "--media", media_id) == []
+
+
+def test_orphans_are_printed_and_go_when_it_is_said_so(stack: Running, tmp_path: Path) -> None:
+    services = stack.services()
+    media_id = stack.upload(builders.photo(tmp_path / "photo.jpg", (350, 240)))
+    urls = stack.settled(media_id)["urls"]
+    assert darkroom(stack, "orphans") == ["There are no orphans."]
+    lost = f"projects/p/media/{new_media_id()}/"
+    services.objects.put(f"{lost}lost.jpg", b"12345", Label("image/jpeg"))
+    line = f"bytes without a record: {lost} (1 object, 5 B)"
+    assert darkroom(stack, "orphans") == [line, "1 found."]
+    assert darkroom(stack, "orphans", "--delete", "--dry-run") == [line, "1 found."]
+    assert darkroom(stack, "orphans", "--delete") == [f"{line}: marked", "1 found."]
+    wait_for(lambda: darkroom(stack, "orphans", "--delete") == [f"{line}: deleted", "1 found."], 30)
+    assert darkroom(stack, "orphans") == ["There are no orphans."]
+    assert services.objects.head(f"{lost}lost.jpg") is None
+    assert [url for url in urls.values() if httpx.head(url).status_code != httpx.codes.OK] == []
