@@ -1,13 +1,13 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: help run demo test chaos soak check format compose-test clean dead redrive replay orphans
+.PHONY: help run demo test chaos soak bench-redelivery check format compose-test clean dead redrive replay orphans
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
 SELECTION = --media='$(MEDIA)' --reason='$(REASON)' --stage='$(STAGE)'
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV) ## Run everything here (PORT=8000 RUN_DIR=.run RECORDS=sqlite|dynamodb); Ctrl-C ends it
 	@exec $(DARKROOM) run
@@ -23,6 +23,9 @@ chaos: $(VENV) ## Kill a process at every point of every life of a media, over e
 
 soak: $(VENV) ## Strike at everything under load, then check every upload (MINUTES=10 SEED=s RECORDS=sqlite|dynamodb)
 	@exec .venv/bin/python -m tests.chaos.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(RECORDS),--records $(RECORDS))
+
+bench-redelivery: $(VENV) ## Measure how soon killed work is taken up and forgotten hints are given again (ARGS="--kills 20")
+	@exec .venv/bin/python -m benchmarks.redelivery $(ARGS)
 
 check: $(VENV) ## Check style, types and the contracts between packages
 	.venv/bin/ruff check

@@ -68,15 +68,22 @@ def _of(objects: S3Objects, output: Output, url: str, sample: Sample) -> Iterato
         yield f"is {stored}, not as recorded: {output}"
     if _WEB.head(url).status_code != httpx.codes.OK:
         yield f"{url} is not served"
-    if output.mime_type.startswith("image/"):
-        with Image.open(io.BytesIO(body)) as picture:
-            picture.load()
-            if picture.size != (output.width, output.height):
-                yield f"shows {picture.size}, recorded are {(output.width, output.height)}"
-    elif output.mime_type == "video/mp4":
-        yield from _movie(body, output, sample)
-    else:
-        yield from _playlist(url)
+    try:
+        if output.mime_type.startswith("image/"):
+            yield from _picture(body, output)
+        elif output.mime_type == "video/mp4":
+            yield from _movie(body, output, sample)
+        else:
+            yield from _playlist(url)
+    except (OSError, av.error.FFmpegError) as error:
+        yield f"cannot be decoded: {error}"
+
+
+def _picture(body: bytes, output: Output) -> Iterator[str]:
+    with Image.open(io.BytesIO(body)) as picture:
+        picture.load()
+        if picture.size != (output.width, output.height):
+            yield f"shows {picture.size}, recorded are {(output.width, output.height)}"
 
 
 def _movie(body: bytes, output: Output, sample: Sample) -> Iterator[str]:

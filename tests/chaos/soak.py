@@ -24,6 +24,8 @@ from tests.chaos.strikes import Target
 from tests.chaos.witness import Witness
 from tests.serving import wait_for
 
+CREW = {"light": 2, "video-short": 2}
+"""Two workers of each queue: while one is frozen, the other takes over what it held."""
 RATE = 1.5
 """Uploads a second."""
 SHORT = 60.0
@@ -52,7 +54,8 @@ def soak(folder: Path, terms: Terms) -> Report:
     made = {each.path.name: each for each in samples.make(folder / "samples")}
     ledger = Ledger(folder / "ledger.jsonl")
     with ExitStack() as stack:
-        stand = stack.enter_context(standing(folder, terms.records, terms.seed))
+        toml = pipeline(folder, terms.records)
+        stand = stack.enter_context(standing(folder, toml, CREW, terms.records, terms.seed))
         services = stand.services
         witness = Witness(services.objects.client, services.objects.bucket, services.settings.redis_url)
         load = Load(stand.url, list(made.values()), ledger, RATE, random.Random(terms.seed))
@@ -83,6 +86,16 @@ def soak(folder: Path, terms: Terms) -> Report:
             len(stand.fleet.killed),
             settling,
         )
+
+
+def pipeline(folder: Path, records: str) -> Path:
+    """The pipeline.toml of the run: leases of 1 s, or 3 s where the clock shows whole seconds only."""
+    text = Path(__file__).with_name("soak.toml").read_text()
+    if records == "dynamodb":
+        text = text.replace('length = "1s"', 'length = "3s"').replace('renewal = "300ms"', 'renewal = "1s"')
+    path = folder / "pipeline.toml"
+    path.write_text(text)
+    return path
 
 
 def _run(load: Load, nemesis: Nemesis, seconds: float) -> None:

@@ -35,8 +35,13 @@ class Stand:
 
 
 @contextmanager
-def standing(folder: Path, records: str, seed: str) -> Iterator[Stand]:
-    """Servers, wires and roles, over `sqlite` or `dynamodb`; leaving the context ends them all."""
+def standing(
+    folder: Path, pipeline: Path, crew: Mapping[str, int], records: str = "sqlite", seed: str = ""
+) -> Iterator[Stand]:
+    """Servers, wires and roles by a pipeline.toml, over `sqlite` or `dynamodb`; leaving the context ends them all.
+
+    `crew` says how many workers each queue has.
+    """
     picked = ports.pick((*servers.WEED_PORTS, "valkey", "dynamodb", "ingest"), {})
     key, secret = "soakkey", "soaksecret123"
     valkey = servers.valkey(folder / "valkey", picked["valkey"])
@@ -52,7 +57,7 @@ def standing(folder: Path, records: str, seed: str) -> Iterator[Stand]:
         "REDIS_URL": valkey.address,
         "S3_BUCKET": "media",
         "PORT": str(picked["ingest"]),
-        "PIPELINE": str(_pipeline(folder, records)),
+        "PIPELINE": str(pipeline),
         "SCRATCH_DIR": str(folder / "scratch"),
         "LOG_FORMAT": "json",
     }
@@ -67,7 +72,7 @@ def standing(folder: Path, records: str, seed: str) -> Iterator[Stand]:
         ):
             if variable in env:
                 wires[name], wired_env[variable] = stack.enter_context(wired(env[variable], f"{seed}/{name}", refusal))
-        fleet.start(*_roles(wired_env, picked["ingest"], tuple(services.pipeline.threads)))
+        fleet.start(*_roles(wired_env, picked["ingest"], crew))
         yield Stand(fleet, wires, services, f"http://127.0.0.1:{picked['ingest']}")
 
 
@@ -84,16 +89,6 @@ def _records(folder: Path, records: str, port: int) -> tuple[list[Child], dict[s
     return [server], {"RECORDS": "dynamodb", **stores.TABLES, "AWS_ENDPOINT_URL_DYNAMODB": server.address}
 
 
-def _pipeline(folder: Path, records: str) -> Path:
-    """DynamoDB's clock, the `Date` of its replies, shows whole seconds: leases are longer there."""
-    text = Path(__file__).with_name("soak.toml").read_text()
-    if records == "dynamodb":
-        text = text.replace('length = "1s"', 'length = "3s"').replace('renewal = "300ms"', 'renewal = "1s"')
-    path = folder / "pipeline.toml"
-    path.write_text(text)
-    return path
-
-
 def _services(env: Mapping[str, str]) -> Services:
     """The product's own services; bucket and tables are made."""
     with pytest.MonkeyPatch.context() as patch:
@@ -105,8 +100,8 @@ def _services(env: Mapping[str, str]) -> Services:
         return connect(settings)
 
 
-def _roles(env: Mapping[str, str], port: int, queues: tuple[str, ...]) -> Iterator[Child]:
-    """One ingest, two workers of each queue, one sweeper."""
+def _roles(env: Mapping[str, str], port: int, crew: Mapping[str, int]) -> Iterator[Child]:
+    """One ingest, one sweeper, and the workers."""
 
     def role(name: str, *command: str) -> Child:
         return Child(name, (sys.executable, "-m", "ops.cli", *command), env, ROOT)
@@ -121,8 +116,8 @@ def _roles(env: Mapping[str, str], port: int, queues: tuple[str, ...]) -> Iterat
 
     yield replace(role("ingest-1", "ingest"), ready=lambda: http_status(port, "/healthz") == servers.HTTP_OK)
     yield role("sweeper-1", "sweeper")
-    for number in (1, 2):
-        yield from (worker(f"{queue}-{number}", queue) for queue in queues)
+    for queue, count in crew.items():
+        yield from (worker(f"{queue}-{number + 1}", queue) for number in range(count))
 
 
 def _lives(scratch: Path) -> bool:
