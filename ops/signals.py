@@ -15,5 +15,6 @@ def stop_event() -> threading.Event:
         stop.set()
 
     for number in ENDINGS:
-        signal.signal(number, ask)
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup means what it says
+            signal.signal(number, ask)
     return stop
