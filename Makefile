@@ -53,7 +53,7 @@ compose-test: ## Build the containers and send a photo and a video through them 
 	@exec deploy/compose-test.sh
 
 clean: ## Remove the virtual environment, caches and RUN_DIR with all its data (not while a stack runs)
-	@if [ -x $(DARKROOM) ]; then $(DARKROOM) clean; fi
+	@if $(DARKROOM) --help >/dev/null 2>&1; then $(DARKROOM) clean; else echo "RUN_DIR is left as it is"; fi
 	rm -rf .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
