@@ -12,6 +12,7 @@ from pipeline.ports import Label
 from pipeline.protocol import Lease
 from pipeline.tasks import Hint
 from tests.chaos.mortal import Mortal
+from tests.serving import wait_for
 from tests.world import new_media
 
 LAPSED = Lease(length=-1)
@@ -73,6 +74,14 @@ def recovered(mortal: Mortal) -> None:
     _one_turn(mortal)
 
 
+def lost(mortal: Mortal) -> None:
+    """An ingest process died with nothing stored: a worker lets go of the upload."""
+    media = _described(mortal)
+    replace(mortal.plain.ledger, lease=LAPSED).intend(media)
+    mortal.inbox.append(Hint(media.id, "upload", "light"))
+    _one_turn(mortal)
+
+
 def adopted(mortal: Mortal) -> None:
     """A producer's job for an object that is there already; Redis delivers it again when its worker died."""
     key = f"imports/{mortal.project}.jpg"
@@ -90,6 +99,18 @@ def deleted(mortal: Mortal) -> None:
     status, _ = mortal.request("DELETE", f"/api/media/{media_id}", "delete")
     mortal.testify(acknowledged=media_id if status == 204 else None)
     mortal.work()
+
+
+def purged(mortal: Mortal) -> None:
+    """Deleted, and so long ago that nobody can write any more: the last pass over its bytes."""
+    media_id, tools = str(mortal.upload("photo.jpg", turn="")), mortal.tools
+    mortal.testify(acknowledged=media_id)
+    media = mortal.plain.ledger.delete(media_id)
+    soon = replace(tools.ledger, lease=replace(tools.ledger.lease, put_timeout=0))
+    wait_for(lambda: media and soon.records.now() > soon.quiet_at(media))
+    mortal.inbox.clear()
+    mortal.inbox.append(Hint(media_id, "purge", "light"))
+    _one_turn(replace(mortal, envelope=replace(mortal.envelope, tools=replace(tools, ledger=soon))))
 
 
 def redriven(mortal: Mortal) -> None:
@@ -129,8 +150,10 @@ LIVES: Mapping[str, Life] = MappingProxyType(
         "abandoned": Life(abandoned, acknowledged=NEVER, otherwise=(NEVER, "upload_aborted", "upload_client_gone")),
         "refused": Life(refused, acknowledged="rejected"),
         "recovered": Life(recovered),
+        "lost": Life(lost, acknowledged="upload_aborted", otherwise=()),
         "adopted": Life(adopted, otherwise=("ready",)),  # its job is delivered again
         "deleted": Life(deleted, acknowledged="deleted", otherwise=("ready",)),
+        "purged": Life(purged, acknowledged="deleted"),
         "redriven": Life(redriven, otherwise=("processing_failed",)),
         "released": Life(released, renews=False),
         "buried": Life(buried, acknowledged="crashed"),

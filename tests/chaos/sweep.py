@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 CREWS = 2
-RECOVERY = 600.0
+RECOVERY = 1800.0
 """Seconds in which everything has to settle: a bound, not an expectation."""
 
 _PREFIXES = ("projects/", "renditions/", "imports/")

@@ -35,8 +35,10 @@ SAMPLE = 24
 
 OFF_THE_WAY = {
     "Records.dead": "reads for an operator",
-    "Records.tasks": "reads for an operator",
     "Records.project": "reads for a client",
+    "Records.unsettled": "the orphan scan's",
+    "ObjectStore.list": "the orphan scan's",
+    "ObjectStore.uploads": "the orphan scan's",
     "Records.ping": "asks after health",
     "ObjectStore.ping": "asks after health",
     "Queue.intact": "the sweeper's",
