@@ -13,7 +13,7 @@ LONGEST_HEAD = 64 * 1024
 KEEP_ALIVE = 75
 """Seconds that an idle connection stays open: longer than a load balancer before it keeps its own (ALB: 60)."""
 MOST_CONNECTIONS = 2000
-FINISHING = 5
+FINISHING = 4
 """Seconds after SIGTERM in which open requests may end by themselves."""
 TAKING_BACK = 3
 """Seconds more for the others, to take back what they stored."""

@@ -11,6 +11,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
+from pipeline.adapters.aws import region
 from pipeline.adapters.clock import StoreClock, monotonic
 from pipeline.adapters.items import item_of, key_of, request, row_of
 from pipeline.changes import Change, Check, Key, Put, RefusedError, Row, Update, ensure_runnable
@@ -40,7 +41,7 @@ def connect(media_table: str, tasks_table: str) -> "DynamoRecords":
 
     Threads may share it; a process that forks must connect afterwards.
     """
-    return DynamoRecords(boto3.client("dynamodb", config=CONFIG), media_table, tasks_table)
+    return DynamoRecords(boto3.client("dynamodb", region_name=region(), config=CONFIG), media_table, tasks_table)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from pipeline.adapters.aws import region
 from pipeline.adapters.bucket import setup_bucket
 from pipeline.adapters.sqlite import SqliteRecords
 from pipeline.adapters.tables import create_tables
@@ -31,7 +32,8 @@ def install(settings: Settings, *, publish_originals: bool, environ: Mapping[str
         SqliteRecords(settings.sqlite_path).ping()
         return
     try:
-        create_tables(boto3.client("dynamodb", config=_CONFIG), settings.media_table, settings.tasks_table)
+        client = boto3.client("dynamodb", region_name=region(), config=_CONFIG)
+        create_tables(client, settings.media_table, settings.tasks_table)
     except (BotoCoreError, ClientError) as error:
         raise UnavailableError(f"The tables cannot be made: {error}") from error
 
@@ -40,6 +42,7 @@ def _install_bucket(settings: Settings, *, publish_originals: bool) -> None:
     own = (f"http://{host}:{settings.port}" for host in ("127.0.0.1", "localhost"))
     origins = (*own, *settings.allowed_origins)
     try:
-        setup_bucket(boto3.client("s3", config=_CONFIG), settings.s3_bucket, origins, originals=publish_originals)
+        client = boto3.client("s3", region_name=region(), config=_CONFIG)
+        setup_bucket(client, settings.s3_bucket, origins, originals=publish_originals)
     except (BotoCoreError, ClientError) as error:
         raise UnavailableError(f"The bucket {settings.s3_bucket} cannot be made: {error}") from error

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from pipeline.adapters.aws import region
 from pipeline.adapters.bodies import Body, Buffer, crc32, crc32_of_parts
 from pipeline.adapters.labels import found_of, generation_of, headers_of
 from pipeline.adapters.s3_errors import OutOfRangeError, translated
@@ -275,4 +276,4 @@ def _client(put_timeout: float, attempts: int) -> "S3Client":
         s3={"addressing_style": "path" if named else "auto", "payload_signing_enabled": False},
         request_checksum_calculation="when_required",
     )
-    return boto3.client("s3", config=config)
+    return boto3.client("s3", region_name=region(), config=config)

@@ -51,8 +51,8 @@ def drop(client: redis.Redis, job: str, **wanted: str) -> None:
         "message_id": job,
         "message_timestamp": int(time.time() * 1000),
     }
-    client.execute_command("HSET", "dramatiq:submit.msgs", job, json.dumps(message))
-    client.execute_command("RPUSH", "dramatiq:submit", job)
+    client.hset("dramatiq:submit.msgs", job, json.dumps(message))
+    client.rpush("dramatiq:submit", job)
 
 
 def test_plain_redis_commands_make_a_media_of_an_object(stack: Running, client: redis.Redis, tmp_path: Path) -> None:
