@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -91,7 +92,7 @@ class Sweep:
             if case.life == "adopted":  # nobody has acknowledged its message
                 submit(client, case.project, f"imports/{case.project}.jpg", "job")
         with self._crews():
-            wait_for(lambda: client.llen("dramatiq:submit") == 0 and not self._owed(), RECOVERY)
+            wait_for(lambda: client.hlen("dramatiq:submit.msgs") == 0 and not self._owed(), RECOVERY)
 
     def remains(self, cases: Sequence[Case]) -> dict[str, Remains]:
         """What is there, by project."""
@@ -157,9 +158,9 @@ class Sweep:
             yield process
         finally:
             if process.poll() is None:
-                process.terminate()
+                os.killpg(process.pid, signal.SIGTERM)  # the victims' own processes as well
                 try:
                     process.wait(20)
                 except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, 9)
+                    os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
