@@ -1,6 +1,6 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: help run demo test chaos soak bench-redelivery check format compose-test clean dead redrive replay orphans
+.PHONY: help run demo test chaos soak bench-redelivery bench-fairness check format compose-test clean dead redrive replay orphans
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
@@ -26,6 +26,9 @@ soak: $(VENV) ## Strike at everything under load, then check every upload (MINUT
 
 bench-redelivery: $(VENV) ## Measure how soon killed work is taken up and forgotten hints are given again (ARGS="--kills 20")
 	@exec .venv/bin/python -m benchmarks.redelivery $(ARGS)
+
+bench-fairness: $(VENV) ## Measure how long photos take while video chunks wait (ARGS="--photos 60 --chunks 60")
+	@exec .venv/bin/python -m benchmarks.fairness $(ARGS)
 
 check: $(VENV) ## Check style, types and the contracts between packages
 	.venv/bin/ruff check
