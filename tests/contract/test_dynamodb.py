@@ -148,7 +148,7 @@ def test_tables_are_made_once_and_as_declared(backend: Backend, records: DynamoR
     create_tables(records.client, MEDIA, TASKS)
     tasks = records.client.describe_table(TableName=TASKS)["Table"]
     assert tasks["TableStatus"] == "ACTIVE"
-    assert {index["IndexName"] for index in tasks["GlobalSecondaryIndexes"]} == {"wake", "dead"}
+    assert {index["IndexName"] for index in tasks["GlobalSecondaryIndexes"]} == {"wake", "leased", "dead"}
     assert tasks["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
     expiry = records.client.describe_time_to_live(TableName=TASKS)["TimeToLiveDescription"]
     assert expiry["AttributeName"] == "expiresAt"

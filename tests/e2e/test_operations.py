@@ -39,11 +39,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory, hooks: Hooks) -> Iterator[Ru
         yield up
 
 
-def darkroom(stack: Running, *arguments: str) -> list[str]:
-    """The lines that a command prints."""
+def command(stack: Running, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "RUN_DIR": str(stack.run_dir.path)}
     argv = [sys.executable, "-m", "ops.cli", *arguments]
-    ran = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def darkroom(stack: Running, *arguments: str) -> list[str]:
+    """The lines that a command prints."""
+    ran = command(stack, *arguments)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout.splitlines()
 
@@ -129,3 +133,17 @@ def test_orphans_are_printed_and_go_when_it_is_said_so(stack: Running, tmp_path:
     assert darkroom(stack, "orphans") == ["There are no orphans."]
     assert services.objects.head(f"{lost}lost.jpg") is None
     assert [url for url in urls.values() if httpx.head(url).status_code != httpx.codes.OK] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["redrive"], "Say which: --media, --reason, --stage, or --all"),
+        (["redrive", "--media=", "--reason=", "--stage="], "Say which: --media, --reason, --stage, or --all"),
+        (["redrive", "--media", "media_none"], "There is no media media_none"),
+        (["replay", "media_none"], "There is no media media_none"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(stack: Running, arguments: list[str], said: str) -> None:
+    ran = command(stack, *arguments)
+    assert (ran.returncode, ran.stderr.splitlines()[-1]) == (1, said)
