@@ -179,6 +179,30 @@ def test_nobody_waits_long_for_a_redis_that_is_away(
     assert time.monotonic() - begun < 0.2, "it is left alone for a while"
 
 
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+    ],
+    ids=["full", "read-only"],
+)
+def test_a_redis_that_takes_no_writes_holds_nobody_up(
+    begin: tuple[str, ...],
+    end: tuple[str, ...],
+    client: "redis.Redis",
+    queue: RedisQueue,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client.execute_command(*begin)  # type: ignore[no-untyped-call]
+    try:
+        with caplog.at_level(logging.WARNING):
+            queue.send(hints(3))
+        assert [record.getMessage() for record in caplog.records] == ["hints_not_sent"]
+    finally:
+        client.execute_command(*end)  # type: ignore[no-untyped-call]
+
+
 @pytest.mark.parametrize("kind", ["hung", "refused"])
 def test_what_must_be_known_says_that_redis_is_away(kind: str, request: pytest.FixtureRequest) -> None:
     queue = connect(request.getfixturevalue(kind))
@@ -200,6 +224,23 @@ def test_it_is_used_again_after_a_rest(client: "redis.Redis", redis_url: str, mo
         return client.llen("dramatiq:light") != 0
 
     eventually(sent)
+
+
+def test_a_ping_that_is_answered_ends_the_rest(client: "redis.Redis", redis_url: str) -> None:
+    queue = connect(redis_url)
+    client.client_pause(1700, all=True)  # every command hangs
+    assert queue.send(hints(1)) == 1
+    assert queue.send(hints(1)) == 1  # at once: Redis is left alone
+
+    def answered() -> bool:
+        try:
+            queue.ping()
+        except UnavailableError:
+            return False
+        return True
+
+    eventually(answered)
+    assert queue.send([Hint("media_1", "validate", "light")]) == 0
 
 
 def test_a_connection_that_was_cut_is_opened_again(client: "redis.Redis", queue: RedisQueue) -> None:
