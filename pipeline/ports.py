@@ -163,8 +163,8 @@ class Webhooks(Protocol):
 class Queue(Protocol):
     """Hints and progress. Nothing here is ever needed for correctness."""
 
-    def send(self, hints: Iterable[Hint]) -> None:
-        """Best effort: logs and returns when Redis is away, within about two seconds."""
+    def send(self, hints: Iterable[Hint]) -> int:
+        """Best effort, within about two seconds; returns how many were left unsent because Redis is away."""
 
     def intact(self) -> bool:
         """Whether the sentinel key is there, that is: no hints were wiped since `mark`."""

@@ -154,14 +154,17 @@ def exhausted(seen: Task, attempts: int, now: int) -> bool:
     return holds(Every((_spent(attempts), _due(now))), {"status": seen.status.value, **times})
 
 
-def bump(seen: Task, now: int) -> Update:
-    """The sweeper's turn: push the wake-up further out each time, so that one row cannot be hinted in a storm."""
+def bump(seen: Task, now: int, *, again: bool = True) -> Update:
+    """The sweeper's turn: push the wake-up further out each time, so that one row cannot be hinted in a storm.
+
+    `again` is False when the hint before was not ignored but lost: that must not make the next wait longer.
+    """
     if seen.wake_at is None:
         message = f"{seen.key} of {seen.media_id} is not on the wake index"
         raise ValueError(message)
-    wait = min(30 * SECOND * 2**seen.nudges, LATEST_NUDGE)
+    wait = min(30 * SECOND * 2 ** (seen.nudges if again else 0), LATEST_NUDGE)
     condition = Compare("wakeAt", "=", seen.wake_at)
-    return Update(task_key(seen.media_id, seen.key), condition, set={"wakeAt": now + wait}, add={"nudges": 1})
+    return Update(task_key(seen.media_id, seen.key), condition, set={"wakeAt": now + wait}, add={"nudges": int(again)})
 
 
 def owe_again(seen: Task, media: Media, now: int) -> Update:

@@ -91,6 +91,9 @@ class _Breaker:
     def trip(self) -> None:
         self.closed_at = time.monotonic() + _REST
 
+    def reset(self) -> None:
+        self.closed_at = 0.0
+
 
 @dataclass(frozen=True)
 class RedisQueue:
@@ -101,7 +104,7 @@ class RedisQueue:
     _breaker: _Breaker = field(default_factory=_Breaker)
     _reported: dict[tuple[str, str], float] = field(default_factory=dict)
 
-    def send(self, hints: Iterable[Hint]) -> None:
+    def send(self, hints: Iterable[Hint]) -> int:
         """Send each hint to the actor of its stage; on the first failure, or after 2 s, the rest is left unsent."""
         waiting, deadline = list(hints), time.monotonic() + _SENDING
         try:
@@ -111,6 +114,7 @@ class RedisQueue:
         except RedisError as error:
             self._breaker.trip()
             log.warning("hints_not_sent", extra={"count": len(waiting), "error": str(error)})
+        return len(waiting)
 
     def intact(self) -> bool:
         """Whether the sentinel key is there."""
@@ -157,9 +161,10 @@ class RedisQueue:
             self.client.xadd(EVENTS, fields, maxlen=MOST_EVENTS, approximate=True)
 
     def ping(self) -> None:
-        """Return if Redis can be used now."""
+        """Return if Redis can be used now; an answer ends the rest that it was given."""
         with _translated():
             self.client.ping()
+        self._breaker.reset()
 
 
 def message_of(hint: Hint) -> Message[None]:

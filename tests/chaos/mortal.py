@@ -34,11 +34,12 @@ class Heard(RedisQueue):
 
     inbox: deque[Hint] = field(default_factory=deque)
 
-    def send(self, hints: Iterable[Hint]) -> None:
+    def send(self, hints: Iterable[Hint]) -> int:
         """Send the hints and keep them."""
         sent = list(hints)
-        super().send(sent)
+        unsent = super().send(sent)
         self.inbox.extend(sent)
+        return unsent
 
 
 @dataclass(frozen=True)

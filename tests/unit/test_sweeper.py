@@ -1,5 +1,8 @@
 """The sweeper: hints what is overdue, everything when Redis forgot, and nobody twice."""
 
+import pytest
+
+from pipeline.errors import UnavailableError
 from pipeline.events import Stored
 from tests.world import World
 from workers.sweeper import Sweeper
@@ -61,3 +64,36 @@ def test_two_sweepers_hint_each_row_once() -> None:
     first, second = Sweeper(world.records, world.inbox), Sweeper(world.records, world.inbox)
     assert first.sweep() + second.sweep() == 1
     assert [hint.media_id for hint in world.inbox.take()] == [media_id]
+
+
+def test_hints_that_could_not_be_sent_are_sent_by_the_next_look() -> None:
+    world = World()
+    world.inbox.mark()
+    media_id = uploaded(world)
+    world.inbox.take()
+    world.records.turn(5_001)
+    sweeper = Sweeper(world.records, world.inbox)
+    world.inbox.flags.add("deaf")
+    with pytest.raises(UnavailableError):
+        sweeper.sweep()
+    world.inbox.flags.remove("deaf")
+    assert sweeper.sweep() == 1
+    assert [hint.media_id for hint in world.inbox.take()] == [media_id]
+
+
+def test_a_wipe_counts_as_seen_to_only_when_every_hint_was_sent() -> None:
+    world = World()
+    uploaded(world)
+    world.inbox.flags.add("deaf")
+    with pytest.raises(UnavailableError):
+        Sweeper(world.records, world.inbox).sweep()
+    assert not world.inbox.intact()
+
+
+def test_wipes_make_no_row_wait_longer() -> None:
+    world = World()
+    media_id = uploaded(world)
+    for _ in range(8):
+        world.inbox.flags.clear()
+        assert Sweeper(world.records, world.inbox).sweep() == 1
+    assert world.task(media_id, "validate").wake_at == world.records.now() + 30_000
