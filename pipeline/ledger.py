@@ -103,12 +103,12 @@ class Ledger:
         if self._wanted(task) is None:
             raise LeaseLostError
 
-    def commit(self, task: Task, event: Event, also: Sequence[Change] = ()) -> Media:
+    def commit(self, task: Task, event: Event) -> Media:
         """Make a plan or upload task's outcome count, once, with all that it makes owed; returns the record after it.
 
         Raises `LeaseLostError` when another holder came first or the record no longer wants the task.
         """
-        return self._settle(task, event, lambda now: protocol.done(task, now), also)
+        return self._settle(task, event, lambda now: protocol.done(task, now))
 
     def die(self, task: Task, event: Event, reason: str, error: str) -> Media:
         """Bury our own task: no attempt left, or none would help."""
@@ -179,7 +179,7 @@ class Ledger:
             self.hint(step.media, (*step.insert, *step.arm))
             return step.media
 
-    def _settle(self, task: Task, event: Event, ending: Callable[[int], Change], also: Sequence[Change] = ()) -> Media:
+    def _settle(self, task: Task, event: Event, ending: Callable[[int], Change]) -> Media:
         """Law 1, the row's end in the same transaction: read, advance, write if unchanged; a lost race starts over."""
         there: set[str] = set()  # rows that somebody inserted before us: they are owed already
         while True:
@@ -191,7 +191,7 @@ class Ledger:
             if step is None:
                 return self._parked(task, media)
             step = replace(step, insert=tuple(key for key in step.insert if key not in there))
-            changes = [ending(now), *self.changes(media, step, now), *also]
+            changes = [ending(now), *self.changes(media, step, now)]
             try:
                 self.records.write(changes)
             except RefusedError as refusal:
