@@ -96,8 +96,14 @@ class S3Objects:
         return str(self._put(key, body, label, _always)["ETag"])
 
     def begin(self, key: str, label: Label) -> str:
-        """Open a multipart upload and return its id."""
-        return self._begin(key, label, _always)
+        """Open a multipart upload and return its id; one that was opened and whose answer was lost is closed again."""
+        tries: list[None] = []
+        upload_id = self._begin(key, label, lambda: tries.append(None))
+        if len(tries) > 1:
+            for other in self.uploads(key):
+                if other.key == key and other.id != upload_id:
+                    self.abort(key, other.id)
+        return upload_id
 
     def put_part(self, key: str, upload_id: str, number: int, body: Buffer) -> Part:
         """Store one part."""

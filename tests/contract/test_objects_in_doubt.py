@@ -80,6 +80,14 @@ def test_a_completion_whose_replies_were_all_lost_can_be_asked_for_again(
     assert shaky.complete(f"{prefix}a", upload, parts) == found.etag
 
 
+def test_an_upload_whose_opening_was_answered_to_nobody_is_closed(
+    shaky: S3Objects, objects: S3Objects, proxy: Flaky, prefix: str
+) -> None:
+    proxy.spoil(Fate.LOST, "POST")
+    upload = shaky.begin(f"{prefix}a", JPEG)
+    assert [each.id for each in objects.uploads(prefix)] == [upload]
+
+
 def test_a_completion_that_fails_under_a_200_is_tried_again(shaky: S3Objects, proxy: Flaky, prefix: str) -> None:
     upload = shaky.begin(f"{prefix}a", JPEG)
     parts = [shaky.put_part(f"{prefix}a", upload, 1, b"whole")]
