@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ops import processes
+from ops import leftovers, processes
 from ops.child import Child
 from ops.leftovers import MARK
 from ops.warden import Warden
@@ -142,7 +142,7 @@ class Fleet:
 
 @contextmanager
 def afloat(folder: Path, servers: Sequence[Child]) -> Iterator[Fleet]:
-    """A fleet of servers, to which roles may be added; leaving the context ends all of them."""
+    """A fleet of servers, to which roles may be added; leaving the context ends all, or fails."""
     fleet = Fleet(folder, tuple(server.name for server in servers))
     keeper = threading.Thread(target=fleet.keep, daemon=True)
     try:
@@ -153,6 +153,7 @@ def afloat(folder: Path, servers: Sequence[Child]) -> Iterator[Fleet]:
         fleet.end()
         if keeper.ident:
             keeper.join()
+    assert leftovers.find(folder) == []
 
 
 def resume(group: int) -> None:

@@ -23,6 +23,7 @@ from tests.chaos.samples import Sample
 PATIENCE = 30.0
 """Seconds that a client waits for anything."""
 PROJECTS = ("soak-a", "soak-b", "soak-c")
+UNANSWERED = "no answer"
 REFUSALS = {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}
 _AT_ONCE = 12
 
@@ -119,7 +120,7 @@ class Load:
         try:
             answer = self.client.post("/api/upload", params={"projectId": project}, files={"file": (name, content)})
         except httpx.TransportError as error:
-            self.answers[type(error).__name__] += 1
+            self.answers[f"{UNANSWERED} ({type(error).__name__})"] += 1
             return
         self.answers[str(answer.status_code)] += 1
         if answer.status_code == httpx.codes.CREATED:
@@ -157,6 +158,6 @@ class Load:
                 connection.sendall(head.encode() + b"\r\n" + body[: len(body) // 2])
                 time.sleep(0.1)
         except OSError as error:
-            self.answers[type(error).__name__] += 1
+            self.answers[f"{UNANSWERED} ({type(error).__name__})"] += 1
         else:
             self.answers["gone away"] += 1

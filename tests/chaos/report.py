@@ -6,14 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.chaos.checker import CHANGED, DUPLICATED, LOST, ORPHANED, Found, Violation
-from tests.chaos.load import REFUSALS, Entry
+from tests.chaos.load import REFUSALS, UNANSWERED, Entry
 from tests.chaos.nemesis import AT_LEAST, Struck
 
 KILLS = ("kill -9 a worker", "kill -9 an ffmpeg")
 _SHOWN = 20
-_EXPECTED = {"201", "gone away", *(str(int(code)) for code in REFUSALS)}
-_BROKEN = ("ConnectError", "ReadError", "WriteError", "RemoteProtocolError", "ConnectionRefusedError", "ReadTimeout",
-           "BrokenPipeError", "ConnectionResetError", "WriteTimeout")  # fmt: skip
+_EXPECTED = ("201", "gone away", UNANSWERED, *(str(int(code)) for code in REFUSALS))
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,7 @@ class Report:
     faults: Sequence[str]
     violations: Sequence[Violation]
     announced: int
+    looks: int
     starts: int
     forced: int
     settling: float | None
@@ -40,7 +39,8 @@ class Report:
         return [
             *(f"{kind}: {what}: {how}" for kind, what, how in self.violations),
             *([] if self.settling is not None else ["the stack did not come to rest"]),
-            *(f"an upload was answered with {code}" for code in self.answers if code not in {*_EXPECTED, *_BROKEN}),
+            *(f"an upload was answered with {code}" for code in self.answers if not code.startswith(_EXPECTED)),
+            *([] if self.looks > 1 else ["nobody looked at the bucket"]),
             *([] if self.entries else ["no upload was accepted"]),
             *(
                 f"{fault}: struck {count} times with work in flight, {AT_LEAST} are needed"
@@ -58,7 +58,7 @@ class Report:
         yield "; ".join(f"{kind}: {kinds[kind]}" for kind in (LOST, DUPLICATED, ORPHANED, CHANGED))
         yield f"time to settle: {_percentiles(self.times)}"
         yield self._wasted()
-        yield f"ends announced and heard: {self.announced}"
+        yield f"ends announced and heard: {self.announced}; looks at the whole bucket: {self.looks}"
         yield f"processes started: {self.starts}; killed by a deploy: {self.forced}"
         rest = "never" if self.settling is None else f"{self.settling:.1f} s after the last strike"
         yield f"at rest: {rest}"

@@ -82,6 +82,7 @@ def soak(folder: Path, terms: Terms) -> Report:
             tuple(faults),
             checker.violations(),
             len(witness.announced),
+            witness.looks,
             stand.fleet.starts,
             len(stand.fleet.killed),
             settling,

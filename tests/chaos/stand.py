@@ -14,6 +14,7 @@ from ops.child import Child
 from ops.local import LOCAL
 from ops.probes import http_status
 from pipeline import config
+from pipeline.adapters import s3
 from pipeline.adapters.installation import install
 from pipeline.adapters.wiring import Services, connect
 from pipeline.settings import read_settings
@@ -90,14 +91,14 @@ def _records(folder: Path, records: str, port: int) -> tuple[list[Child], dict[s
 
 
 def _services(env: Mapping[str, str]) -> Services:
-    """The product's own services; bucket and tables are made."""
+    """The product's own services, more patient with S3 than a worker; bucket and tables are made."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in env.items():
             if name.startswith("AWS_"):
                 patch.setenv(name, value)
         settings = read_settings(env)
         install(settings, publish_originals=config.load(settings.pipeline).publish_originals)
-        return connect(settings)
+        return replace(connect(settings), objects=s3.connect(settings.s3_bucket))
 
 
 def _roles(env: Mapping[str, str], port: int, crew: Mapping[str, int]) -> Iterator[Child]:

@@ -64,14 +64,18 @@ def kill_ffmpeg(target: Target, _: random.Random) -> int:
     return 0
 
 
-def freeze(target: Target, chance: random.Random) -> int:
-    """SIGSTOP a worker until its leases are over twice, then let it go on: a zombie that believes it holds them."""
-    there = target.fleet.at_work("light", "video")
-    group = target.fleet.signal(chance.choice(there), signal.SIGSTOP) if there else 0
-    if group:
-        target.over.wait(2 * target.lease)
-        resume(group)
-    return int(group > 0)
+def freeze(*roles: str) -> Strike:
+    """SIGSTOP for two leases, then SIGCONT: a worker becomes a zombie that believes it holds what others took over."""
+
+    def strike(target: Target, chance: random.Random) -> int:
+        there = target.fleet.at_work(*roles)
+        group = target.fleet.signal(chance.choice(there), signal.SIGSTOP) if there else 0
+        if group:
+            target.over.wait(2 * target.lease)
+            resume(group)
+        return int(group > 0)
+
+    return strike
 
 
 def redeploy(target: Target, _: random.Random) -> int:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.soak import SHORT, Terms, soak
 
-LEAST_ACCEPTED = 20
+LEAST_ACCEPTED = 10
 """Uploads; with fewer, everything was down all the time, and nothing was shown."""
 
 

@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import redis
+from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.adapters.broker import EVENTS
 
@@ -56,7 +57,8 @@ class Witness:
 
     def _look(self) -> None:
         while not self._over.wait(2.0):
-            self.look()
+            with suppress(BotoCoreError, ClientError):  # S3 is slow by itself: the next look will do
+                self.look()
 
     def _listen(self) -> None:
         """A wipe takes what was not read yet: what is heard is true, what is not heard may have been said."""
