@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-import imageio_ffmpeg
 from PIL import Image, ImageDraw, ImageFilter
 
 from ops import processes
+from workers.encoder import find_ffmpeg
 
 SIZE = (2400, 1600)
 """Of the photo, pixels."""
@@ -51,7 +51,7 @@ def _hill(x: float, depth: int) -> float:
 
 
 def _video(path: Path) -> Path:
-    ffmpeg = os.environ.get("FFMPEG") or imageio_ffmpeg.get_ffmpeg_exe()
+    ffmpeg = find_ffmpeg(os.environ.get("FFMPEG") or None)
     picture, sound = f"testsrc2=size=1280x720:rate=30:duration={SECONDS}", f"sine=frequency=440:duration={SECONDS}"
     inputs = ("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound)
     codecs = ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-shortest")

@@ -10,8 +10,9 @@ import dramatiq
 from pipeline.adapters import logs
 from pipeline.adapters.wiring import Services, connect
 from pipeline.config import ConfigError
-from pipeline.settings import Settings, SettingsError, read_settings
+from pipeline.settings import SettingsError, read_settings
 from workers.actors import bind
+from workers.encoder import find_ffmpeg
 from workers.holding import Shift
 from workers.middleware import HandBack
 from workers.tools import Tools
@@ -39,26 +40,10 @@ def _tools(services: Services) -> Tools:
         services.queue,
         services.pipeline,
         _scratch(settings.scratch),
-        _ffmpeg(settings),
+        find_ffmpeg(settings.ffmpeg),
         Shift(),
         services.webhooks,
     )
-
-
-def _ffmpeg(settings: Settings) -> str:
-    """`FFMPEG`, else the pinned build of imageio-ffmpeg where that is installed, else the system's."""
-    if settings.ffmpeg is not None:
-        found = shutil.which(settings.ffmpeg)
-    else:
-        try:
-            import imageio_ffmpeg  # noqa: PLC0415 - the container image has Debian's instead
-        except ImportError:
-            found = shutil.which("ffmpeg")
-        else:
-            found = imageio_ffmpeg.get_ffmpeg_exe()
-    if found is None:
-        raise SettingsError("There is no ffmpeg: install it, or set FFMPEG to its path.")
-    return found
 
 
 def _scratch(root: Path) -> Path:
