@@ -1,5 +1,4 @@
 import json
-import os
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -7,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.plan import plan
-from tests.films import PROGRAMS, Config, Darkroom, Film, assert_steady, chunked, corpus
+from tests.films import PROGRAMS, Config, Darkroom, Film, assert_steady, chunked
 from tests.footage import LEVELS, colour, counted, frames, number, pictures, sound, write
 from workers.processes import ChildFailedError
 from workers.transcoding import FrameCountError
@@ -313,13 +312,3 @@ def lossy(program: str, folder: Path, only: str = "*") -> str:
     script.write_text(f'#!/bin/sh\n"{program}" "$@" || exit\n{lose}\nexit 0\n')
     script.chmod(0o755)
     return str(script)
-
-
-@pytest.mark.skipif("CORPUS_DIR" not in os.environ, reason="CORPUS_DIR is not set")
-@pytest.mark.parametrize("source", [pytest.param(path, id=path.name) for path in corpus()])
-def test_every_video_of_the_corpus_goes_all_the_way(program: str, tmp_path: Path, source: Path) -> None:
-    film = Darkroom(program, source, tmp_path / "out", chunked(20)).develop()
-    assert_steady(film)
-    length = len(pictures(film.mp4)) / Fraction(film.video.rate)
-    assert film.probe.video_duration is not None
-    assert float(length) == pytest.approx(film.probe.video_duration, abs=2.5 / Fraction(film.video.rate))
