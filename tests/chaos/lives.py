@@ -7,7 +7,7 @@ from types import MappingProxyType
 from pipeline import keys
 from pipeline.adoption import adopt
 from pipeline.events import Died
-from pipeline.media import Media
+from pipeline.media import Media, Status
 from pipeline.ports import Label
 from pipeline.protocol import Lease
 from pipeline.tasks import Hint
@@ -37,14 +37,18 @@ class Life:
 
 def photo(mortal: Mortal) -> None:
     """A small one: a single PUT."""
-    mortal.testify(acknowledged=mortal.upload("photo.jpg"))
+    media_id = mortal.upload("photo.jpg")
+    mortal.testify(acknowledged=media_id)
     mortal.work()
+    _assert_ready(mortal, str(media_id))
 
 
 def video(mortal: Mortal) -> None:
     """Poster, sound, picture and package."""
-    mortal.testify(acknowledged=mortal.upload("clip.mp4"))
+    media_id = mortal.upload("clip.mp4")
+    mortal.testify(acknowledged=media_id)
     mortal.work()
+    _assert_ready(mortal, str(media_id))
 
 
 def large(mortal: Mortal) -> None:
@@ -159,6 +163,13 @@ LIVES: Mapping[str, Life] = MappingProxyType(
         "buried": Life(buried, acknowledged="crashed"),
     }
 )
+
+
+def _assert_ready(mortal: Mortal, media_id: str) -> None:
+    """A life that is not whole has not met all points."""
+    media = mortal.plain.ledger.read(media_id)
+    assert media is not None
+    assert media.status is Status.READY
 
 
 def _one_turn(mortal: Mortal) -> None:

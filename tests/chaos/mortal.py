@@ -68,11 +68,15 @@ class Mortal:
         return (self.corpus / "photo.jpg").read_bytes()
 
     def upload(self, name: str, turn: str = "ingest", *, whole: bool = True) -> str | None:
-        """POST a file of the corpus; the media's id if it was accepted. `whole` False: the client goes away."""
+        """POST a file of the corpus and return the media's id. `whole` False: the client goes away, and there is none.
+
+        On a machine that is too busy to renew a lease within a second, an upload may be refused: AssertionError.
+        """
         body = form([file((self.corpus / name).read_bytes(), name)])
         sent = body if whole else body[:-_PIECE]
         status, answer = self.request("POST", "/api/upload", turn, sent, whole=whole)
-        return str(json.loads(answer)["mediaId"]) if status == 201 else None
+        assert status == 201 or not whole, answer
+        return str(json.loads(answer)["mediaId"]) if whole else None
 
     def request(self, method: str, path: str, turn: str, body: bytes = b"", *, whole: bool = True) -> tuple[int, bytes]:
         """One HTTP request, handed to the application as a server does; status 0 when nothing was answered."""

@@ -8,7 +8,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ROOT = Path(__file__).parents[2]
-CREWS = 2
+TRIES = 4
 RECOVERY = 1800.0
 """Seconds in which everything has to settle: a bound, not an expectation."""
 
@@ -67,12 +67,27 @@ class Sweep:
     s3: "S3Client"
     hooks: Hooks
 
-    def live(self, cases: Sequence[Case]) -> None:
-        """Let each case come to its end."""
-        jobs = [{"life": case.life, "project": case.project, "point": case.point} for case in cases]
-        (self.folder / "jobs.json").write_text(json.dumps(jobs))
-        with self._started("tests.chaos.victims", self.dying, str(self.folder)) as victims:
-            assert victims.wait() == 0, (self.folder / "tests.chaos.victims.log").read_text()[-5000:]
+    def live(self, cases: Sequence[Case], end: str) -> tuple[list[Case], list[Case]]:
+        """Let each case come to its end, `lived` or `struck`; returns those that did, and tries that did not.
+
+        A try comes to another end when the machine is too busy for leases of a second; then the case is lived anew, in
+        another project.
+        """
+        came: list[Case] = []
+        missed: list[Case] = []
+        coming = list(cases)
+        for _ in range(TRIES):
+            jobs = [{"life": case.life, "project": case.project, "point": case.point} for case in coming]
+            (self.folder / "jobs.json").write_text(json.dumps(jobs))
+            with self._started("tests.chaos.victims", self.dying, str(self.folder)) as victims:
+                assert victims.wait() == 0, (self.folder / "tests.chaos.victims.log").read_text()[-5000:]
+            came += [case for case in coming if end in self.said(case)]
+            late = [case for case in coming if end not in self.said(case)]
+            missed += late
+            coming = [replace(case, project=f"{case.project}-again") for case in late]
+            if not coming:
+                return came, missed
+        raise AssertionError("\n".join(f"{case} did not come to its end: {self.said(case)}" for case in missed))
 
     def said(self, case: Case) -> dict[str, Any]:
         """What the case's process testified, the last word of each kind."""

@@ -141,15 +141,14 @@ def sampled(points: Sequence[Spot]) -> list[Spot]:
 
 def swept(sweep: Sweep, choose: Callable[[Sequence[Spot]], list[Spot]]) -> str:
     """Sweep the points that are chosen of all; returns how many there were of each kind."""
-    whole = {name: Case(name, f"{sweep.name}-{name}") for name in LIVES}
-    sweep.live(list(whole.values()))
+    lived, tired = sweep.live([Case(name, f"{sweep.name}-{name}") for name in LIVES], "lived")
+    whole = {case.life: case for case in lived}
     points = [(name, point) for name, case in whole.items() for point in sweep.trail(case)]
     assert_all_calls_are_points({point.call for _, point in points})
-    cut = [Case(name, f"{sweep.name}-{name}-{number}", point) for number, (name, point) in enumerate(choose(points))]
-    sweep.live(cut)
-    assert [str(case) for case in cut if "struck" not in sweep.said(case)] == []
+    dying = [Case(name, f"{sweep.name}-{name}-{number}", point) for number, (name, point) in enumerate(choose(points))]
+    cut, missed = sweep.live(dying, "struck")
     stored = sweep.objects()
-    cases = [*whole.values(), *cut]
+    cases = [*lived, *cut, *(case for case in (*tired, *missed) if sweep.said(case).get("acknowledged"))]
     sweep.recover(cases)
     left = sweep.objects()
     assert [key for key in left if key in stored and left[key] != stored[key]] == []  # written once

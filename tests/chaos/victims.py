@@ -27,22 +27,21 @@ AT_ONCE = 3
 
 
 def main(folder: Path) -> None:
-    """Run all jobs, some at once; exits with 1 when one of them failed otherwise than told."""
+    """Run all jobs, some at once."""
     logs.configure(json=True, role="victim")
     for service in ("s3", "dynamodb"):
         boto3.client(service)  # reads what all clients of this process will be made of
     gc.freeze()  # shared with all children for as long as nobody counts through it
-    running, failed = 0, False
+    running = 0
     for job in json.loads((folder / "jobs.json").read_text()):
         if running == AT_ONCE:
-            failed |= _ended()
+            os.wait()
             running -= 1
         if not os.fork():
             _live(folder, **job)
         running += 1
     for _ in range(running):
-        failed |= _ended()
-    sys.exit(failed)
+        os.wait()
 
 
 def _live(folder: Path, life: str, project: str, point: Sequence[Any] | None) -> None:
@@ -69,15 +68,9 @@ def _live(folder: Path, life: str, project: str, point: Sequence[Any] | None) ->
         LIVES[life].live(mortal(connect(read_settings()), folder, project, watch, testify))
         testify(lived=True)
     except BaseException:  # noqa: BLE001 - nothing of this process may go on as its parent
-        traceback.print_exc()
+        testify(failed=traceback.format_exc())
         os._exit(1)
     os._exit(0)
-
-
-def _ended() -> bool:
-    """Whether the next process to end did so by itself and badly."""
-    _, status = os.wait()
-    return status not in {0, signal.SIGKILL}
 
 
 if __name__ == "__main__":
