@@ -64,7 +64,7 @@ def test_bytes_arrive_unchanged_whatever_the_size(server: Ingest, bucket: Bucket
     kept = record(server, said["mediaId"])
     assert kept["size"] == size
     assert kept["checksum"] == f"crc32:{bucket.head(said['s3Key'])['ChecksumCRC32']}"
-    assert bucket.open_uploads() == []
+    assert bucket.open_uploads("projects/sizes/") == []
 
 
 def test_nothing_is_written_to_disk(server: Ingest) -> None:
@@ -117,7 +117,7 @@ def test_bad_uploads_are_refused_and_leave_nothing(
     assert (answer.status_code, answer.json()["code"], answer.json()["success"]) == (status, code, False)
     assert answer.json()["error"].endswith(".")
     assert [each for each in records(server, "none") if each["status"] != "failed"] == []
-    assert bucket.open_uploads() == []
+    assert bucket.open_uploads("projects/none/") == []
 
 
 def test_other_addresses_and_methods_answer_in_the_same_words(server: Ingest) -> None:
