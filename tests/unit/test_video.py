@@ -47,11 +47,11 @@ PLAN = VideoPlan(
     threads=2,
     memory=2**32,
 )
-PATH = Path("/work/original")
+PATH = Path("/jobs/original")
 SOURCE = video.original(PATH, PROBE)
 
 INPUT = """-format_whitelist mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg -max_pixels 4147200 -max_streams 64
--noaccurate_seek -protocol_whitelist file -seek_timestamp 0 -ss 59.810000 -threads 2 -i file:/work/original"""
+-noaccurate_seek -protocol_whitelist file -seek_timestamp 0 -ss 59.810000 -threads 2 -i file:/jobs/original"""
 
 
 def encoding(name: str, bitrate: int) -> str:
@@ -105,10 +105,10 @@ def test_what_seeks_badly_is_copied_once_or_read_from_its_start() -> None:
 
 
 def test_a_copy_keeps_the_clock_and_is_read_by_its_own() -> None:
-    source = video.copied(Path("/work/source.mkv"))
+    source = video.copied(Path("/jobs/source.mkv"))
     remuxed = video.remux("ffmpeg", SOURCE, source.path)
     assert "-start_at_zero" in remuxed
-    assert remuxed[-1] == "file:/work/source.mkv"
+    assert remuxed[-1] == "file:/jobs/source.mkv"
     read = video.chunk("ffmpeg", source, PROBE, PLAN, (1800, 3600))
     assert "-copyts" in read
     assert "-start_at_zero" not in read
@@ -130,7 +130,7 @@ def test_sound_is_encoded_whole() -> None:
 
 
 def test_the_movie_takes_the_second_back_that_segments_are_late() -> None:
-    argv = video.movie("ffmpeg", [Path("/work/360p.mp4"), Path("/work/audio.mp4")], Path("/work/movie.mp4"))
+    argv = video.movie("ffmpeg", [Path("/jobs/360p.mp4"), Path("/jobs/audio.mp4")], Path("/jobs/movie.mp4"))
     assert argv[argv.index("-output_ts_offset") + 1] == "-1"
     assert argv[argv.index("-codec") + 1] == "copy"
     assert [argv[at + 1] for at, word in enumerate(argv) if word == "-map"] == ["0:0", "1:0"]
@@ -141,9 +141,9 @@ def commands() -> dict[str, list[str]]:
         "chunk": video.chunk("ffmpeg", SOURCE, PROBE, PLAN, (1800, 3600)),
         "audio": video.audio("ffmpeg", PATH, PROBE, PLAN),
         "still": video.still("ffmpeg", PATH, PROBE, 1.5, (640, 360)),
-        "remux": video.remux("ffmpeg", SOURCE, Path("/work/source.mkv")),
+        "remux": video.remux("ffmpeg", SOURCE, Path("/jobs/source.mkv")),
         "tail": video.tail("ffmpeg", SOURCE, PLAN, 1800),
-        "movie": video.movie("ffmpeg", [Path("/work/360p.mp4"), Path("/work/audio.mp4")], Path("/work/movie.mp4")),
+        "movie": video.movie("ffmpeg", [Path("/jobs/360p.mp4"), Path("/jobs/audio.mp4")], Path("/jobs/movie.mp4")),
     }
 
 
