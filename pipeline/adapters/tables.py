@@ -1,13 +1,19 @@
 """The two DynamoDB tables, as `darkroom setup` makes them and as an operator may declare them elsewhere."""
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import UnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Attributes = dict[str, str]
 """DynamoDB's types by attribute, the hash key first."""
+
+_FILLING = 600.0
+"""Seconds to wait for an index that is added to a table: DynamoDB makes one at a time."""
 
 
 def create_tables(client: "DynamoDBClient", media_table: str, tasks_table: str) -> None:
@@ -50,6 +56,16 @@ def _create(client: "DynamoDBClient", table: str, key: Attributes, indexes: dict
 def _wait(client: "DynamoDBClient", table: str) -> None:
     """Until the table and its indexes can be used; filling an index of a large table takes its time."""
     client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+    deadline = time.monotonic() + _FILLING
+    while not _filled(client, table):
+        if time.monotonic() > deadline:
+            raise UnavailableError(f"dynamodb: an index of {table} is still being filled; run the set-up again later")
+        time.sleep(0.5)
+
+
+def _filled(client: "DynamoDBClient", table: str) -> bool:
+    indexes = client.describe_table(TableName=table)["Table"]["GlobalSecondaryIndexes"]
+    return all(index["IndexStatus"] == "ACTIVE" for index in indexes)
 
 
 def _definitions(*named: Attributes) -> Any:  # noqa: ANN401 - a list of the stubs' typed dicts

@@ -114,20 +114,20 @@ def test_a_stage_waits_out_an_s3_that_answers_503(
 def test_an_upload_is_refused_while_s3_is_away_and_leaves_nothing(
     ingest_env: dict[str, str], s3: Backend, bucket: Bucket, tmp_path: Path
 ) -> None:
-    trouble = Trouble(r"(PUT|POST) /media/projects/away/.*", 1000)
+    trouble = Trouble(r"(PUT|POST) /media/projects/refused/.*", 1000)
     mine = settings(tmp_path, ingest_env)
     photo = builders.photo(tmp_path / "a.jpg").read_bytes()
     with (
         Faults(port_of(s3.url), trouble) as proxy,
         ingest(tmp_path, {**mine, "AWS_ENDPOINT_URL_S3": proxy.url}) as server,
     ):
-        answer = upload(server, "away", photo, "a.jpg")
+        answer = upload(server, "refused", photo, "a.jpg")
         assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
         assert int(answer.headers["retry-after"]) > 0
         with crew(tmp_path, mine):
-            wait_for(lambda: statuses(server, "away") == ["failed"], 60)
-    assert bucket.keys("projects/away/") == []
-    assert bucket.open_uploads("projects/away/") == []
+            wait_for(lambda: statuses(server, "refused") == ["failed"], 60)
+    assert bucket.keys("projects/refused/") == []
+    assert bucket.open_uploads("projects/refused/") == []
 
 
 def statuses(server: Ingest, project: str) -> list[str]:
