@@ -1,23 +1,12 @@
 from dataclasses import replace
 
 from ops.following import fraction, phase
-from pipeline.media import Media, Status
+from pipeline.media import Status
 from pipeline.tasks import Task, TaskStatus
+from tests.world import new_media
 
-MEDIA = Media(
-    id="media_1",
-    project_id="p",
-    original_name="film.mp4",
-    file_name="film",
-    file_type="video",
-    mime_type="video/mp4",
-    s3_key="key",
-    s3_url="url",
-    upload_date="2026-01-01T00:00:00Z",
-    position=0,
-    status=Status.PROCESSING,
-    plan={"parts": ["poster", "transcode#0000", "package"]},
-)
+PLAN = {"parts": ["poster", "transcode#0000", "package"]}
+MEDIA = replace(new_media(), status=Status.PROCESSING, plan=PLAN)
 
 
 def task(key: str, status: TaskStatus) -> Task:

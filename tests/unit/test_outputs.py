@@ -1,29 +1,19 @@
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
 from ops.outputs import dimensions, ordered, print_table, size
 from pipeline.media import Media, Output, Status
+from tests.world import new_media
 
 KEY = "renditions/p/media_1/a-rather-long-name-so-that-no-terminal-of-eighty-columns-has-room-for-it"
 
 
 def media(**renditions: Output) -> Media:
-    return Media(
-        id="media_1",
-        project_id="p",
-        original_name="[red]film.mp4",
-        file_name="film",
-        file_type="video",
-        mime_type="video/mp4",
-        s3_key="key",
-        s3_url="url",
-        upload_date="2026-01-01T00:00:00Z",
-        position=0,
-        status=Status.READY,
-        renditions=renditions,
-        urls={name: f"http://127.0.0.1:8333/media/{KEY}/{name}" for name in renditions},
-    )
+    urls = {name: f"http://127.0.0.1:8333/media/{KEY}/{name}" for name in renditions}
+    base = replace(new_media(), original_name="[red]film.mp4", mime_type="video/mp4", file_type="video")
+    return replace(base, status=Status.READY, renditions=renditions, urls=urls)
 
 
 def still(width: int) -> Output:
