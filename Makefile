@@ -16,7 +16,7 @@ demo: $(VENV) ## Send a photo and a video through (FILES="a.jpg b.mov"); starts 
 	@exec $(DARKROOM) demo $(FILES)
 
 test: $(VENV) ## Run the tests on real servers (ARGS="tests/unit -k name")
-	@exec .venv/bin/pytest $(ARGS)
+	@exec .venv/bin/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 chaos: $(VENV) ## Kill a process at every point of every life of a media, over every store (CRASH_SEED=3)
 	@exec env CRASH_POINTS=all .venv/bin/pytest tests/chaos/test_crashpoints.py tests/chaos/test_sweeper_crashes.py $(ARGS)

@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import httpx
 import redis
 
 from pipeline.adapters.broker import NAMESPACE
@@ -24,6 +23,7 @@ from pipeline.tasks import SHARDS, Task, TaskStatus
 from tests import builders
 from tests.chaos.stand import Stand, standing
 from tests.serving import ROOT, wait_for
+from tests.web import web
 
 CREW = {"light": 1, "images": 1, "video-short": 5, "record": 1}
 VIDEO = "video-short"
@@ -119,7 +119,7 @@ def running(stand: Stand) -> list[Task]:
 def upload(stand: Stand, path: Path) -> str:
     """Upload a file; returns the media's id."""
     with path.open("rb") as file:
-        answer = httpx.post(f"{stand.url}/api/upload?projectId=bench", files={"file": (path.name, file)}, timeout=60)
+        answer = web.post(f"{stand.url}/api/upload?projectId=bench", files={"file": (path.name, file)}, timeout=60)
     return str(answer.raise_for_status().json()["mediaId"])
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.adapters import logs
 
-pytest_plugins = ["tests.backends", "tests.frontdoor"]
+pytest_plugins = ["tests.backends", "tests.frontdoor", "tests.telling"]
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -5,16 +5,21 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import boto3
 import httpx
 import pytest
 
+from pipeline.adapters.dynamodb import DynamoRecords
+from pipeline.adapters.sqlite import SqliteRecords
 from pipeline.adapters.tables import create_tables
+from pipeline.ports import Records
 from tests.backends import BUCKET, Backend
 from tests.multipart import CONTENT_TYPE, PNG, field, file, form
 from tests.serving import Ingest, ingest, wait_for
+from tests.web import web
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -79,15 +84,29 @@ def server(
 @pytest.fixture(scope="session")
 def dynamodb_env(dynamodb_ministack: Backend) -> dict[str, str]:
     """What makes a server keep its records in DynamoDB, in tables that are there."""
+    return tables(dynamodb_ministack, "ingest")
+
+
+def tables(dynamodb: Backend, prefix: str) -> dict[str, str]:
+    """New tables, as the environment names them."""
     env = {
-        **dynamodb_ministack.env,
+        **dynamodb.env,
         "RECORDS": "dynamodb",
-        "MEDIA_TABLE": "ingest-media",
-        "TASKS_TABLE": "ingest-tasks",
+        "MEDIA_TABLE": f"{prefix}-media",
+        "TASKS_TABLE": f"{prefix}-tasks",
     }
-    client = boto3.client("dynamodb", endpoint_url=dynamodb_ministack.url, **_credentials(env))
-    create_tables(client, env["MEDIA_TABLE"], env["TASKS_TABLE"])
+    records = opened(env)
+    assert isinstance(records, DynamoRecords)
+    create_tables(records.client, env["MEDIA_TABLE"], env["TASKS_TABLE"])
     return env
+
+
+def opened(env: Mapping[str, str]) -> Records:
+    """The record store that the environment names."""
+    if env["RECORDS"] == "sqlite":
+        return SqliteRecords(Path(env["SQLITE_PATH"]))
+    client = boto3.client("dynamodb", endpoint_url=env["AWS_ENDPOINT_URL_DYNAMODB"], **_credentials(env))
+    return DynamoRecords(client, env["MEDIA_TABLE"], env["TASKS_TABLE"])
 
 
 def _credentials(env: Mapping[str, str]) -> Credentials:
@@ -102,7 +121,7 @@ def post(server: Ingest, body: bytes | Iterable[bytes], query: str = "", **heade
     """Send an upload form."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     url = f"{server.url}/api/upload{query}"
-    return httpx.post(url, content=body, headers={"content-type": CONTENT_TYPE, **named}, timeout=120)
+    return web.post(url, content=body, headers={"content-type": CONTENT_TYPE, **named}, timeout=120)
 
 
 def upload(server: Ingest, project: str, content: bytes = PNG, name: str = "a.png") -> httpx.Response:
@@ -112,12 +131,12 @@ def upload(server: Ingest, project: str, content: bytes = PNG, name: str = "a.pn
 
 def record(server: Ingest, media_id: str) -> dict[str, Any]:
     """What the server says of a media."""
-    return dict(httpx.get(f"{server.url}/api/media/{media_id}").raise_for_status().json())
+    return dict(web.get(f"{server.url}/api/media/{media_id}").raise_for_status().json())
 
 
 def records(server: Ingest, project: str) -> list[dict[str, Any]]:
     """What it says of a project."""
-    found = httpx.get(f"{server.url}/api/projects/{project}/media").raise_for_status().json()
+    found = web.get(f"{server.url}/api/projects/{project}/media").raise_for_status().json()
     return list(found["items"])
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from ops import ports, servers
+from tests.web import web
 
 ROOT = Path(__file__).parents[1]
 STARTING = 20.0
@@ -82,7 +83,7 @@ def wait_for(condition: Callable[[], object], bound: float = 15.0) -> None:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/healthz").is_success
+        return web.get(f"{url}/healthz").is_success
     except httpx.TransportError:
         return False
 

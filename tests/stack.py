@@ -18,12 +18,17 @@ from ops.rundir import RunDir
 from pipeline.adapters.wiring import Services, connect
 from pipeline.config import load
 from pipeline.settings import read_settings
+from tests.backends import unavailable
 from tests.serving import wait_for
+from tests.web import web
 
 ROOT = Path(__file__).parents[1]
 STARTING = 60.0
 STOPPING = 15.0
 SETTLED = {"ready", "rejected", "failed", "deleted"}
+
+STORES = ("sqlite", "dynamodb")
+"""Record stores that a stack is run over."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Running:
 
     def post(self, path: Path, project: str) -> httpx.Response:
         with path.open("rb") as file:
-            return httpx.post(
+            return web.post(
                 f"{self.url}/api/upload", params={"projectId": project}, files={"file": (path.name, file)}, timeout=60
             )
 
@@ -59,7 +64,7 @@ class Running:
         return str(self.post(path, project).raise_for_status().json()["mediaId"])
 
     def record(self, media_id: str) -> dict[str, Any]:
-        return dict(httpx.get(f"{self.url}/api/media/{media_id}", timeout=30).raise_for_status().json())
+        return dict(web.get(f"{self.url}/api/media/{media_id}", timeout=30).raise_for_status().json())
 
     def settled(self, media_id: str, bound: float = 120.0) -> dict[str, Any]:
         """The record once nothing more is owed to its uploader."""
@@ -102,6 +107,15 @@ def running(run_dir: Path, **settings: str) -> Iterator[Running]:
         process.send_signal(signal.SIGTERM)
         process.wait(STOPPING)
     assert leftovers.find(run_dir) == []
+
+
+def stored(store: str) -> dict[str, str]:
+    """The settings that make a stack use one of `STORES`; skips, or fails in CI, when it is not to be had."""
+    if store == "sqlite":
+        return {"RECORDS": "sqlite"}
+    if os.environ.get("DYNAMODB_LOCAL_LICENCE") != "accept":
+        unavailable("DynamoDB Local's licence is not accepted (DYNAMODB_LOCAL_LICENCE=accept)")
+    return {"RECORDS": "dynamodb", "DYNAMODB_LOCAL_LICENCE": "accept"}
 
 
 def quick(folder: Path) -> Path:

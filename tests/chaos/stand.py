@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import boto3
 import pytest
 
 from ops import dynamodb_local, ports, servers, stores
@@ -96,6 +97,7 @@ def _services(env: Mapping[str, str]) -> Services:
         for name, value in env.items():
             if name.startswith("AWS_"):
                 patch.setenv(name, value)
+        boto3.setup_default_session()  # the one before remembers the credentials of the servers before
         settings = read_settings(env)
         install(settings, publish_originals=config.load(settings.pipeline).publish_originals)
         return replace(connect(settings), objects=s3.connect(settings.s3_bucket))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from pipeline import keys, protocol
@@ -20,6 +19,7 @@ from tests.chaos.soak import owed, pipeline
 from tests.chaos.stand import Stand, standing
 from tests.chaos.witness import Witness
 from tests.serving import wait_for
+from tests.web import web
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -64,7 +64,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 def _upload(stand: Stand, sample: Sample, name: str) -> Entry:
     content = sample.path.read_bytes()
-    answer = httpx.post(f"{stand.url}/api/upload?projectId=soak-a", files={"file": (name, content)}, timeout=30)
+    answer = web.post(f"{stand.url}/api/upload?projectId=soak-a", files={"file": (name, content)}, timeout=30)
     media_id = answer.raise_for_status().json()["mediaId"]
     return Entry(
         media_id, "soak-a", name, sample.path.name, hashlib.sha256(content).hexdigest(), time.time_ns() // 10**6

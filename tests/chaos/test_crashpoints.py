@@ -7,7 +7,6 @@ over both.
 
 import os
 import random
-import sys
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +26,7 @@ from tests.chaos.lives import LIVES
 from tests.chaos.sweep import Case, Sweep
 from tests.frontdoor import Bucket
 from tests.receiver import Hooks
+from tests.telling import Tell
 
 SEED = int(os.environ.get("CRASH_SEED", "3"))
 EVERY = os.environ.get("CRASH_POINTS") == "all"
@@ -114,13 +114,9 @@ def on_dynamodb(
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("store", ["sqlite", "dynamodb"])
-def test_whatever_dies_wherever_nothing_is_lost(
-    request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str], store: str
-) -> None:
+def test_whatever_dies_wherever_nothing_is_lost(request: pytest.FixtureRequest, tell: Tell, store: str) -> None:
     chosen = {"sqlite": distinct, "dynamodb": sampled}[store]
-    report = swept(request.getfixturevalue(f"on_{store}"), list if EVERY else chosen)
-    with capsys.disabled():
-        sys.stdout.write(report)
+    tell(swept(request.getfixturevalue(f"on_{store}"), list if EVERY else chosen))
 
 
 def distinct(points: Sequence[Spot]) -> list[Spot]:
@@ -174,7 +170,7 @@ def assert_all_calls_are_points(calls: set[str]) -> None:
 def counted(name: str, points: Sequence[Spot], cut: Sequence[Case]) -> str:
     lives, kinds = Counter(life for life, _ in points), Counter(point.call for _, point in points)
     told = (", ".join(f"{kind} {count}" for kind, count in each.most_common()) for each in (lives, kinds))
-    return "\n  ".join((f"\n{name}: killed at {len(cut)} of {len(points)} points (seed {SEED})", *told)) + "\n"
+    return "\n  ".join((f"{name}: killed at {len(cut)} of {len(points)} points (seed {SEED})", *told))
 
 
 def _db(url: str, number: int) -> str:

@@ -1,6 +1,5 @@
 """A sweeper dies once at every point of a sweep: whatever it was about to hint, the next one hints."""
 
-import sys
 from typing import cast
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from pipeline.events import Stored
 from pipeline.ports import Queue, Records
 from tests.chaos.crashpoints import Point, Watch, Watched
+from tests.telling import Tell
 from tests.world import World
 from workers.sweeper import Sweeper
 
@@ -52,7 +52,7 @@ def sweep(world: World, target: Point | None) -> list[Point]:
 
 
 @pytest.mark.parametrize("intact", [True, False])
-def test_a_dead_sweeper_forgets_nobody(*, intact: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dead_sweeper_forgets_nobody(*, intact: bool, tell: Tell) -> None:
     points = sweep(owing(intact=intact)[0], None)
     assert {"Queue.ping", "Queue.intact", "Records.overdue", "Records.update", "Queue.send"} <= {
         point.call for point in points
@@ -68,5 +68,4 @@ def test_a_dead_sweeper_forgets_nobody(*, intact: bool, capsys: pytest.CaptureFi
         again = {hint.media_id for hint in world.inbox.take()}
         assert hinted | again == owed, point
     wipe = "" if intact else " after a wipe"
-    with capsys.disabled():
-        sys.stdout.write(f"\nsweeper{wipe}: killed at {len(points)} points\n")
+    tell(f"sweeper{wipe}: killed at {len(points)} points")

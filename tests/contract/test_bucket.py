@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from pipeline.adapters.bucket import setup_bucket
@@ -11,6 +10,7 @@ from pipeline.adapters.s3 import S3Objects
 from pipeline.ports import Label
 from tests.backends import Backend
 from tests.contract.conftest import connected
+from tests.web import web
 
 PAGE = "http://127.0.0.1:8000"
 
@@ -22,7 +22,7 @@ def fresh(s3: Backend) -> S3Objects:
 
 def preflight(url: str, origin: str) -> Mapping[str, str]:
     headers = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
-    return httpx.options(url, headers=headers).headers
+    return web.options(url, headers=headers).headers
 
 
 @pytest.mark.parametrize("originals", [True, False])
@@ -32,11 +32,11 @@ def test_anybody_reads_what_is_published_and_nothing_else(s3: Backend, fresh: S3
     for key in ("renditions/p/m/a.jpg", "projects/p/media/m/a.jpg", "elsewhere/a.jpg"):
         fresh.put(key, b"x", Label("image/jpeg"))
     base = f"{s3.url}/{fresh.bucket}"
-    assert httpx.get(f"{base}/renditions/p/m/a.jpg").content == b"x"
-    assert httpx.get(f"{base}/projects/p/media/m/a.jpg").status_code == (200 if originals else 403)
-    assert httpx.get(f"{base}/elsewhere/a.jpg").status_code == 403
-    assert httpx.get(base).status_code == 403
-    assert httpx.put(f"{base}/renditions/p/m/b.jpg", content=b"x").status_code == 403
+    assert web.get(f"{base}/renditions/p/m/a.jpg").content == b"x"
+    assert web.get(f"{base}/projects/p/media/m/a.jpg").status_code == (200 if originals else 403)
+    assert web.get(f"{base}/elsewhere/a.jpg").status_code == 403
+    assert web.get(base).status_code == 403
+    assert web.put(f"{base}/renditions/p/m/b.jpg", content=b"x").status_code == 403
 
 
 def test_our_own_pages_may_send_and_read_the_etag(s3: Backend, fresh: S3Objects) -> None:
@@ -46,6 +46,6 @@ def test_our_own_pages_may_send_and_read_the_etag(s3: Backend, fresh: S3Objects)
     allowed = preflight(url, PAGE)
     assert allowed["access-control-allow-origin"] == PAGE
     assert "PUT" in allowed["access-control-allow-methods"]
-    read = httpx.get(url, headers={"Origin": PAGE})
+    read = web.get(url, headers={"Origin": PAGE})
     assert "etag" in read.headers["access-control-expose-headers"].lower()
     assert "access-control-allow-origin" not in preflight(url, "http://evil.example")

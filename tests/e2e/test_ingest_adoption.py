@@ -8,10 +8,11 @@ import pytest
 from tests.frontdoor import Bucket, record, upload
 from tests.multipart import PNG
 from tests.serving import Ingest
+from tests.web import web
 
 
 def adopt(server: Ingest, **wanted: Any) -> httpx.Response:  # noqa: ANN401 - JSON
-    return httpx.post(f"{server.url}/api/media", json=wanted)
+    return web.post(f"{server.url}/api/media", json=wanted)
 
 
 def test_an_object_becomes_one_media_however_often_it_is_named(server: Ingest, bucket: Bucket) -> None:
@@ -47,7 +48,7 @@ def test_what_cannot_be_adopted_is_told(server: Ingest, bucket: Bucket) -> None:
         ("a\0b", 400, "key_invalid"),
         ("\ud800", 400, "key_invalid"),
     ):
-        answer = httpx.post(f"{server.url}/api/media", content=b'{"projectId": "adopted", "key": "%b"}' % _escaped(key))
+        answer = web.post(f"{server.url}/api/media", content=b'{"projectId": "adopted", "key": "%b"}' % _escaped(key))
         assert (answer.status_code, answer.json()["code"]) == (status, code), key
 
 
@@ -65,7 +66,7 @@ def test_what_cannot_be_adopted_is_told(server: Ingest, bucket: Bucket) -> None:
     ],
 )
 def test_malformed_requests_are_refused(server: Ingest, body: bytes, code: str) -> None:
-    answer = httpx.post(f"{server.url}/api/media", content=body)
+    answer = web.post(f"{server.url}/api/media", content=body)
     assert (answer.status_code, answer.json()["code"]) == (400, code)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
 import pytest
 
 from ops import ports
@@ -16,6 +15,7 @@ from tests.frontdoor import Bucket, answer, begun, records, rest, settles, uploa
 from tests.multipart import PNG
 from tests.proxy import Proxy
 from tests.serving import Ingest, ingest, wait_for
+from tests.web import web
 
 MIB = 1024 * 1024
 BIG = 40 * MIB
@@ -64,7 +64,7 @@ def test_deleting_an_upload_in_flight_ends_it(server: Ingest, bucket: Bucket) ->
     with begun(server, "unwanted", 100_000, 200_000) as connection:
         wait_for(lambda: records(server, "unwanted"))
         (media,) = records(server, "unwanted")
-        httpx.delete(f"{server.url}/api/media/{media['id']}").raise_for_status()
+        web.delete(f"{server.url}/api/media/{media['id']}").raise_for_status()
         connection.sendall(rest(200_000, 100_000))
         said = answer(connection)
     assert said.startswith(b"HTTP/1.1 409 ")
@@ -81,7 +81,7 @@ def test_storage_that_is_away_is_told_and_taken_back(shaky: Ingest, proxy: Proxy
     assert said.json()["code"] == "storage_unavailable"
     assert str(proxy.port) in said.json()["detail"]
     assert settles(shaky, "away", "upload_storage_unavailable")["error"] == said.json()["error"]
-    ready = httpx.get(f"{shaky.url}/readyz", timeout=20)
+    ready = web.get(f"{shaky.url}/readyz", timeout=20)
     assert ready.status_code == 503
     assert ready.json()["dependencies"] == {"s3": "unavailable", "records": "ok", "redis": "ok"}
     proxy.away = False
@@ -110,7 +110,7 @@ def test_production_says_nothing_about_the_inside(
     env = {**ingest_env, "AWS_ENDPOINT_URL_S3": proxy.url, "ENVIRONMENT": "production"}
     with ingest(tmp_path, env) as running:
         proxy.away = True
-        adopted = httpx.post(f"{running.url}/api/media", json={"projectId": "p", "key": "inside/a.png"}, timeout=60)
+        adopted = web.post(f"{running.url}/api/media", json={"projectId": "p", "key": "inside/a.png"}, timeout=60)
         for said in (upload(running, "secret"), adopted):
             assert said.status_code == 503
             assert set(said.json()) == {"success", "error", "code"}
@@ -121,7 +121,7 @@ def test_production_says_nothing_about_the_inside(
 def test_redis_being_away_fails_no_upload(ingest_env: dict[str, str], tmp_path: Path) -> None:
     with ingest(tmp_path, {**ingest_env, "REDIS_URL": f"redis://127.0.0.1:{next(ports.free())}"}) as running:
         assert upload(running, "hints").status_code == 201
-        ready = httpx.get(f"{running.url}/readyz", timeout=20)
+        ready = web.get(f"{running.url}/readyz", timeout=20)
         assert (ready.status_code, ready.json()["dependencies"]["redis"]) == (200, "unavailable")
 
 

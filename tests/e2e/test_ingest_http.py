@@ -4,13 +4,13 @@ import hashlib
 import os
 import re
 
-import httpx
 import pytest
 
 from tests.backends import Backend
 from tests.frontdoor import Bucket, post, record, records, upload
 from tests.multipart import PNG, field, file, form
 from tests.serving import Ingest, open_files
+from tests.web import web
 
 PART = 10 * 1024 * 1024
 
@@ -34,7 +34,7 @@ def test_a_photo_goes_in(server: Ingest, bucket: Bucket, s3: Backend) -> None:
     assert head["ContentType"] == "image/png"
     assert head["Metadata"] == {"projectid": "photo", "mediaid": media_id, "fieldname": "file"}
     assert head["ContentDisposition"] == "attachment; filename=\"Ferien a.png\"; filename*=UTF-8''Ferien%20%C3%A4.png"
-    kept = httpx.get(said["statusUrl"]).json()
+    kept = web.get(said["statusUrl"]).json()
     expected = {
         "id": media_id,
         "projectId": "photo",
@@ -122,31 +122,31 @@ def test_bad_uploads_are_refused_and_leave_nothing(
 
 def test_other_addresses_and_methods_answer_in_the_same_words(server: Ingest) -> None:
     for method, path, status in (("GET", "/nope", 404), ("PUT", "/api/upload", 405), ("PATCH", "/api/media/x", 405)):
-        answer = httpx.request(method, server.url + path)
+        answer = web.request(method, server.url + path)
         assert answer.status_code == status
         assert set(answer.json()) == {"success", "error", "code"}
-    assert httpx.post(f"{server.url}/api/upload", json={}).json()["code"] == "not_multipart"
+    assert web.post(f"{server.url}/api/upload", json={}).json()["code"] == "not_multipart"
 
 
 def test_every_answer_has_a_request_id_that_the_log_knows(server: Ingest) -> None:
-    assert httpx.get(f"{server.url}/healthz", headers={"X-Request-Id": "mine-1"}).headers["x-request-id"] == "mine-1"
-    given = httpx.get(f"{server.url}/nope", headers={"X-Request-Id": "a b"}).headers["x-request-id"]
+    assert web.get(f"{server.url}/healthz", headers={"X-Request-Id": "mine-1"}).headers["x-request-id"] == "mine-1"
+    given = web.get(f"{server.url}/nope", headers={"X-Request-Id": "a b"}).headers["x-request-id"]
     assert re.fullmatch(r"[0-9a-f]{16}", given)
     assert given in server.log.read_text()
 
 
 def test_a_project_is_listed_page_by_page(server: Ingest) -> None:
     ids = [upload(server, "pages").json()["mediaId"] for _ in range(5)]
-    httpx.delete(f"{server.url}/api/media/{ids[2]}").raise_for_status()
+    web.delete(f"{server.url}/api/media/{ids[2]}").raise_for_status()
     listed: list[str] = []
     cursor: str | None = ""
     while cursor is not None:
         query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
-        page = httpx.get(f"{server.url}/api/projects/pages/media", params=query).json()
+        page = web.get(f"{server.url}/api/projects/pages/media", params=query).json()
         listed += [each["id"] for each in page["items"]]
         cursor = page["cursor"]
     assert listed == [*ids[:2], *ids[3:]]
-    assert httpx.get(f"{server.url}/api/projects/empty/media").json() == {"items": [], "cursor": None}
+    assert web.get(f"{server.url}/api/projects/empty/media").json() == {"items": [], "cursor": None}
 
 
 @pytest.mark.parametrize(
@@ -155,25 +155,25 @@ def test_a_project_is_listed_page_by_page(server: Ingest) -> None:
     + [(f"cursor={bad}", "cursor_invalid") for bad in ("", "x", "%C3%A4", "cHg", "MTI", "==")],
 )
 def test_bad_pages_are_refused(server: Ingest, query: str, code: str) -> None:
-    answer = httpx.get(f"{server.url}/api/projects/pages/media?{query}")
+    answer = web.get(f"{server.url}/api/projects/pages/media?{query}")
     assert (answer.status_code, answer.json()["code"]) == (400, code)
 
 
 def test_a_media_is_deleted(server: Ingest) -> None:
     address = upload(server, "gone").json()["statusUrl"]
-    assert httpx.delete(address).status_code == 204
-    assert httpx.get(address).json()["status"] == "deleted"
-    assert httpx.delete(address).status_code == 204
+    assert web.delete(address).status_code == 204
+    assert web.get(address).json()["status"] == "deleted"
+    assert web.delete(address).status_code == 204
     for unknown in ("media_" + "0" * 32, "x", "%2e%2e"):
         for method in ("GET", "DELETE"):
-            answer = httpx.request(method, f"{server.url}/api/media/{unknown}")
+            answer = web.request(method, f"{server.url}/api/media/{unknown}")
             assert answer.status_code == 404, unknown
 
 
 def test_the_contract_is_served(server: Ingest) -> None:
-    contract = httpx.get(f"{server.url}/openapi.json").json()
+    contract = web.get(f"{server.url}/openapi.json").json()
     assert contract["openapi"].startswith("3.1")
-    page = httpx.get(f"{server.url}/docs")
+    page = web.get(f"{server.url}/docs")
     assert page.headers["content-type"].startswith("text/html")
     for path in contract["paths"]:
         assert path in page.text
@@ -181,7 +181,7 @@ def test_the_contract_is_served(server: Ingest) -> None:
 
 
 def test_health_is_told_by_dependency(server: Ingest) -> None:
-    assert httpx.get(f"{server.url}/healthz").json() == {"status": "ok"}
-    ready = httpx.get(f"{server.url}/readyz")
+    assert web.get(f"{server.url}/healthz").json() == {"status": "ok"}
+    ready = web.get(f"{server.url}/readyz")
     assert ready.status_code == 200
     assert ready.json() == {"ready": True, "dependencies": {"s3": "ok", "records": "ok", "redis": "ok"}}

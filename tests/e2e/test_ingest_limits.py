@@ -8,13 +8,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from ops import servers
 from tests.frontdoor import Bucket, answer, begun, post, records, rest, settles, upload
 from tests.multipart import CONTENT_TYPE, PNG, field, file, form
 from tests.serving import ROOT, Ingest, ingest
+from tests.web import web
 
 LIMIT = 12_000_000
 ORIGIN = "https://app.example.com"
@@ -98,7 +98,7 @@ def test_a_body_of_two_lengths_is_refused(strict: Ingest, lengths: str) -> None:
 
 
 def test_other_bodies_are_bounded(strict: Ingest) -> None:
-    said = httpx.post(f"{strict.url}/api/media", content=b" " * 20_000)
+    said = web.post(f"{strict.url}/api/media", content=b" " * 20_000)
     assert (said.status_code, said.json()["code"]) == (413, "body_too_large")
 
 
@@ -119,7 +119,7 @@ def test_a_head_that_does_not_end_is_cut_off(strict: Ingest) -> None:
 )
 def test_foreign_hosts_and_origins_are_refused(strict: Ingest, headers: dict[str, str], code: str) -> None:
     for method, path in (("GET", "/healthz"), ("POST", "/api/upload"), ("OPTIONS", "/api/upload")):
-        said = httpx.request(method, strict.url + path, headers=headers)
+        said = web.request(method, strict.url + path, headers=headers)
         assert (said.status_code, said.json()["code"]) == (403, code)
         assert "access-control-allow-origin" not in said.headers
 
@@ -130,7 +130,7 @@ def test_pages_of_allowed_origins_may_read_answers_and_errors(strict: Ingest) ->
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "x-project-id",
     }
-    preflight = httpx.options(f"{strict.url}/api/upload", headers=asked)
+    preflight = web.options(f"{strict.url}/api/upload", headers=asked)
     assert preflight.status_code == 204
     assert preflight.headers["access-control-allow-origin"] == ORIGIN
     assert "POST" in preflight.headers["access-control-allow-methods"]
@@ -142,7 +142,7 @@ def test_pages_of_allowed_origins_may_read_answers_and_errors(strict: Ingest) ->
         assert said.headers["access-control-allow-origin"] == ORIGIN
         assert said.headers["vary"] == "Origin"
         assert "X-Request-Id" in said.headers["access-control-expose-headers"]
-    own = httpx.get(f"{strict.url}/healthz", headers={"Origin": strict.url})
+    own = web.get(f"{strict.url}/healthz", headers={"Origin": strict.url})
     assert own.status_code == 200
     assert "access-control-allow-origin" not in own.headers
 

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,8 @@ import redis
 
 from tests import builders
 from tests.serving import wait_for
-from tests.stack import Running, quick, running
+from tests.stack import STORES, Running, quick, running, stored
+from tests.web import web
 
 PHOTOS, VIDEOS = 20, 2
 
@@ -52,10 +54,10 @@ class Crowd:
         self.sent.set()
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+@pytest.fixture(scope="module", params=STORES)
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("kills")
-    with running(folder / "run", PIPELINE=str(quick(folder))) as up:
+    with running(folder / "run", PIPELINE=str(quick(folder)), **stored(request.param)) as up:
         yield up
 
 
@@ -81,19 +83,27 @@ def survives(stack: Running, files: list[Path], project: str, strike: Callable[[
     records = [stack.settled(media_id, 180) for media_id in crowd.accepted]
     assert [(record["id"], record.get("reason")) for record in records if record["status"] != "ready"] == []
     for record in records:
-        missing = [url for url in record["urls"].values() if httpx.head(url).status_code != httpx.codes.OK]
+        missing = [url for url in record["urls"].values() if web.head(url).status_code != httpx.codes.OK]
         assert missing == []
 
 
 @pytest.mark.parametrize("name", CHILDREN)
 def test_a_killed_child_loses_nothing(stack: Running, files: list[Path], name: str) -> None:
-    def kill() -> None:
-        (pid,) = stack.pids(CHILDREN[name])
-        os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: [new for new in stack.pids(CHILDREN[name]) if new != pid], 30)
-
-    survives(stack, files, f"kill-{name}", kill)
+    survives(stack, files, f"kill-{name}", partial(kill, stack, CHILDREN[name]))
     assert f"{'worker-' if 'dramatiq' in CHILDREN[name] else ''}{name}: " in stack.log.read_text()
+
+
+@pytest.mark.parametrize("stack", ["dynamodb"], indirect=True)
+def test_a_killed_record_store_loses_nothing(stack: Running, files: list[Path]) -> None:
+    survives(stack, files, "kill-dynamodb", partial(kill, stack, ["java"]))
+    assert "dynamodb: " in stack.log.read_text()
+
+
+def kill(stack: Running, words: list[str]) -> None:
+    """Kill a child, and wait until there is another in its place."""
+    (pid,) = stack.pids(words)
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: [new for new in stack.pids(words) if new != pid], 30)
 
 
 def test_a_wiped_redis_loses_nothing(stack: Running, files: list[Path]) -> None:

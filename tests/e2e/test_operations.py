@@ -19,6 +19,7 @@ from tests import builders
 from tests.receiver import Hooks
 from tests.serving import wait_for
 from tests.stack import ROOT, Running, running
+from tests.web import web
 
 OLD, NEW = (f"whsec_{base64.b64encode(letter * 32).decode()}" for letter in (b"a", b"b"))
 
@@ -132,7 +133,7 @@ def test_orphans_are_printed_and_go_when_it_is_said_so(stack: Running, tmp_path:
     wait_for(lambda: darkroom(stack, "orphans", "--delete") == [f"{line}: deleted", "1 found."], 30)
     assert darkroom(stack, "orphans") == ["There are no orphans."]
     assert services.objects.head(f"{lost}lost.jpg") is None
-    assert [url for url in urls.values() if httpx.head(url).status_code != httpx.codes.OK] == []
+    assert [url for url in urls.values() if web.head(url).status_code != httpx.codes.OK] == []
 
 
 @pytest.mark.parametrize(

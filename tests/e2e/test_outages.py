@@ -8,20 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from ops import servers
-from pipeline.adapters.sqlite import SqliteRecords
 from pipeline.rows import task_of
+from pipeline.tasks import Task
 from tests import builders
 from tests.backends import Backend
 from tests.faults import Faults
-from tests.frontdoor import Bucket, record, upload
+from tests.frontdoor import Bucket, opened, record, tables, upload
 from tests.serving import ROOT, Ingest, ingest, wait_for
-from tests.stack import quick
+from tests.stack import STORES, quick
+from tests.web import web
 
 READ_TRIES, WRITE_TRIES = 9, 3
 """Requests that one attempt of a stage makes for an object before it gives the task back to wait."""
@@ -73,18 +72,18 @@ def crew(folder: Path, server_env: dict[str, str], **changed: str) -> Iterator[N
         yield
 
 
-def settings(folder: Path, env: dict[str, str]) -> dict[str, str]:
-    return {
-        **env,
-        "RECORDS": "sqlite",
-        "SQLITE_PATH": str(folder / "records.sqlite"),
-        "PIPELINE": str(quick(folder)),
-    }
+@pytest.fixture(params=STORES)
+def mine(request: pytest.FixtureRequest, ingest_env: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """What every process is told: where things are, and records of this test alone in each kind of store."""
+    if request.param == "dynamodb":
+        store = tables(request.getfixturevalue("dynamodb_ministack"), tmp_path.name)
+    else:
+        store = {"RECORDS": "sqlite", "SQLITE_PATH": str(tmp_path / "records.sqlite")}
+    return {**ingest_env, **store, "PIPELINE": str(quick(tmp_path))}
 
 
-def task(folder: Path, media_id: str, key: str) -> Any:  # noqa: ANN401 - a Task
-    rows = map(task_of, SqliteRecords(folder / "records.sqlite").tasks(media_id))
-    return next((row for row in rows if row.key == key), None)
+def task(env: dict[str, str], media_id: str, key: str) -> Task:
+    return next(row for row in map(task_of, opened(env).tasks(media_id)) if row.key == key)
 
 
 @pytest.mark.parametrize(
@@ -95,27 +94,25 @@ def task(folder: Path, media_id: str, key: str) -> Any:  # noqa: ANN401 - a Task
     ],
 )
 def test_a_stage_waits_out_an_s3_that_answers_503(
-    stage: str, pattern: str, refusals: int, ingest_env: dict[str, str], s3: Backend, tmp_path: Path
+    stage: str, pattern: str, refusals: int, mine: dict[str, str], s3: Backend, tmp_path: Path
 ) -> None:
     trouble = Trouble(pattern, refusals)
-    mine = settings(tmp_path, ingest_env)
     photo = builders.photo(tmp_path / "a.jpg", (2400, 1800)).read_bytes()
     with Faults(port_of(s3.url), trouble) as proxy, ingest(tmp_path, mine) as server:
         media_id = upload(server, "p503", photo, "a.jpg").json()["mediaId"]
         with crew(tmp_path, mine, AWS_ENDPOINT_URL_S3=proxy.url):
             wait_for(lambda: record(server, media_id)["status"] == "ready", 90)
-    row = task(tmp_path, media_id, stage)
+    row = task(mine, media_id, stage)
     assert trouble.left == 0
     assert row.epoch >= 2  # it was given back, waited by its own terms, and was claimed again
     assert row.attempts == 1  # and that cost no attempt
-    assert "UnavailableError" in row.last_error
+    assert "UnavailableError" in str(row.last_error)
 
 
 def test_an_upload_is_refused_while_s3_is_away_and_leaves_nothing(
-    ingest_env: dict[str, str], s3: Backend, bucket: Bucket, tmp_path: Path
+    mine: dict[str, str], s3: Backend, bucket: Bucket, tmp_path: Path
 ) -> None:
     trouble = Trouble(r"(PUT|POST) /media/projects/refused/.*", 1000)
-    mine = settings(tmp_path, ingest_env)
     photo = builders.photo(tmp_path / "a.jpg").read_bytes()
     with (
         Faults(port_of(s3.url), trouble) as proxy,
@@ -131,14 +128,13 @@ def test_an_upload_is_refused_while_s3_is_away_and_leaves_nothing(
 
 
 def statuses(server: Ingest, project: str) -> list[str]:
-    items = httpx.get(f"{server.url}/api/projects/{project}/media").json()["items"]
+    items = web.get(f"{server.url}/api/projects/{project}/media").json()["items"]
     return [item["status"] for item in items]
 
 
 def test_redis_away_does_not_fail_an_upload_and_the_sweeper_makes_up_for_it(
-    ingest_env: dict[str, str], tmp_path: Path
+    mine: dict[str, str], tmp_path: Path
 ) -> None:
-    mine = settings(tmp_path, ingest_env)
     photo = builders.photo(tmp_path / "a.jpg").read_bytes()
     with ingest(tmp_path, {**mine, "REDIS_URL": "redis://127.0.0.1:1/0"}) as server:
         answer = upload(server, "deaf", photo, "a.jpg")

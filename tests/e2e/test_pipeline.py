@@ -1,7 +1,6 @@
 """One photo and one video in by HTTP, everything out, on the whole stack."""
 
 import io
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,29 +14,21 @@ from PIL import Image
 from pipeline.rows import task_of
 from pipeline.tasks import TaskStatus
 from tests import builders
-from tests.backends import unavailable
 from tests.serving import wait_for
-from tests.stack import Running, quick, running
-
-STORES = {"sqlite": {"RECORDS": "sqlite"}, "dynamodb": {"RECORDS": "dynamodb"}}
+from tests.stack import STORES, Running, quick, running, stored
+from tests.web import web
 
 
 @pytest.fixture(scope="module", params=STORES)
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    settings = dict(STORES[request.param])
-    if request.param == "dynamodb":
-        licence = os.environ.get("DYNAMODB_LOCAL_LICENCE", "")
-        if licence != "accept":
-            unavailable("DynamoDB Local's licence is not accepted (DYNAMODB_LOCAL_LICENCE=accept)")
-        settings["DYNAMODB_LOCAL_LICENCE"] = licence
     folder = tmp_path_factory.mktemp(request.param)
-    with running(folder / "run", PIPELINE=str(quick(folder)), **settings) as up:
+    with running(folder / "run", PIPELINE=str(quick(folder)), **stored(request.param)) as up:
         yield up
 
 
 def get(url: str) -> httpx.Response:
     """Fetch as anybody could: without credentials."""
-    return httpx.get(url, timeout=30).raise_for_status()
+    return web.get(url, timeout=30).raise_for_status()
 
 
 def frames_of(container: InputContainer) -> int:
@@ -89,7 +80,7 @@ def test_what_is_no_media_is_rejected_with_a_reason_and_its_bytes_go(stack: Runn
     broken = builders.cut(builders.photo(tmp_path / "whole.jpg"), tmp_path / "cut.jpg", 0.5)
     record = stack.settled(stack.upload(broken, "broken"))
     assert (record["status"], record["reason"], record["urls"]) == ("rejected", "image_undecodable", {})
-    wait_for(lambda: httpx.get(record["s3Url"]).status_code == 404)
+    wait_for(lambda: web.get(record["s3Url"]).status_code == 404)
 
 
 def test_a_project_lists_in_order_and_a_deleted_media_is_gone(stack: Running, tmp_path: Path) -> None:
@@ -97,15 +88,15 @@ def test_a_project_lists_in_order_and_a_deleted_media_is_gone(stack: Running, tm
     ids = [stack.upload(photo, "order") for _ in range(3)]
     records = [stack.settled(each) for each in ids]
     assert [record["position"] for record in records] == [0, 1, 2]
-    assert httpx.delete(f"{stack.url}/api/media/{ids[1]}").status_code == 204
+    assert web.delete(f"{stack.url}/api/media/{ids[1]}").status_code == 204
 
     def listed() -> list[str]:
-        first = httpx.get(f"{stack.url}/api/projects/order/media", params={"limit": 1}).json()
-        rest = httpx.get(f"{stack.url}/api/projects/order/media", params={"cursor": first["cursor"]}).json()
+        first = web.get(f"{stack.url}/api/projects/order/media", params={"limit": 1}).json()
+        rest = web.get(f"{stack.url}/api/projects/order/media", params={"cursor": first["cursor"]}).json()
         return [item["id"] for item in (*first["items"], *rest["items"])]
 
     wait_for(lambda: listed() == [ids[0], ids[2]])
-    wait_for(lambda: httpx.get(records[1]["urls"]["thumbnail"]).status_code == 404)
+    wait_for(lambda: web.get(records[1]["urls"]["thumbnail"]).status_code == 404)
     assert get(records[0]["urls"]["thumbnail"]).content
     tombstone = stack.record(ids[1])
     assert (tombstone["status"], tombstone["urls"], tombstone["originalName"]) == ("deleted", {}, "")

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import redis
 
@@ -15,13 +14,14 @@ from pipeline.client import submit
 from tests import builders
 from tests.backends import BUCKET
 from tests.serving import wait_for
-from tests.stack import ROOT, Running, quick, running
+from tests.stack import ROOT, STORES, Running, quick, running, stored
+from tests.web import web
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+@pytest.fixture(scope="module", params=STORES)
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("producers")
-    with running(folder / "run", PIPELINE=str(quick(folder))) as up:
+    with running(folder / "run", PIPELINE=str(quick(folder)), **stored(request.param)) as up:
         yield up
 
 
@@ -37,7 +37,7 @@ def put(stack: Running, path: Path, key: str) -> None:
 
 
 def listed(stack: Running, project: str) -> list[dict[str, Any]]:
-    return list(httpx.get(f"{stack.url}/api/projects/{project}/media").json()["items"])
+    return list(web.get(f"{stack.url}/api/projects/{project}/media").json()["items"])
 
 
 def drop(client: redis.Redis, job: str, **wanted: str) -> None:
@@ -62,7 +62,7 @@ def test_plain_redis_commands_make_a_media_of_an_object(stack: Running, client: 
     (record,) = listed(stack, "plain")
     assert record["s3Key"] == "import/Möwe 1.jpg"
     assert record["originalName"] == "Möwe 1.jpg"
-    assert httpx.get(record["urls"]["thumbnail"]).status_code == 200
+    assert web.get(record["urls"]["thumbnail"]).status_code == 200
 
 
 def test_the_same_object_and_the_same_job_make_one_media(stack: Running, client: redis.Redis, tmp_path: Path) -> None:
@@ -85,8 +85,8 @@ def test_deleting_an_adopted_media_leaves_the_object(stack: Running, client: red
     submit(client, "keep", "import/mine.jpg")
     wait_for(lambda: [item["status"] for item in listed(stack, "keep")] == ["ready"], 60)
     (record,) = listed(stack, "keep")
-    assert httpx.delete(f"{stack.url}/api/media/{record['id']}").status_code == 204
-    wait_for(lambda: httpx.get(record["urls"]["thumbnail"]).status_code == 404, 60)
+    assert web.delete(f"{stack.url}/api/media/{record['id']}").status_code == 204
+    wait_for(lambda: web.get(record["urls"]["thumbnail"]).status_code == 404, 60)
     assert stack.services().objects.head("import/mine.jpg") is not None
 
 

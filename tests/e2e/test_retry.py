@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-import httpx
 import pytest
 
 from pipeline.adapters.sqlite import SqliteRecords
@@ -12,6 +11,7 @@ from pipeline.events import Aborted, Died
 from pipeline.media import Media
 from tests.frontdoor import record, upload
 from tests.serving import Ingest, ingest
+from tests.web import web
 from tests.world import ClockedRecords, World
 
 
@@ -33,7 +33,7 @@ def uploaded(server: Ingest) -> str:
 
 
 def retry(server: Ingest, media_id: str) -> tuple[int, str]:
-    answer = httpx.post(f"{server.url}/api/media/{media_id}/retry")
+    answer = web.post(f"{server.url}/api/media/{media_id}/retry")
     return answer.status_code, str(answer.json().get("code") or answer.json()["status"])
 
 
@@ -60,7 +60,7 @@ def test_what_has_not_failed_is_left_as_it_is(server: Ingest, world: World) -> N
     before = world.media(media_id)
     assert retry(server, media_id) == (202, "uploaded"), "it is under way"
     assert world.media(media_id) == before
-    httpx.delete(f"{server.url}/api/media/{media_id}").raise_for_status()
+    web.delete(f"{server.url}/api/media/{media_id}").raise_for_status()
     assert retry(server, media_id) == (409, "not_failed")
 
 

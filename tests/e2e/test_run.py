@@ -18,6 +18,7 @@ from ops import leftovers, ports
 from tests import builders
 from tests.serving import wait_for
 from tests.stack import ROOT, Running, running
+from tests.web import web
 
 PROMISED_END = 10.0
 """Seconds after Ctrl-C or SIGTERM in which every child is gone."""
@@ -43,7 +44,7 @@ def darkroom(run_dir: Path, *arguments: str, port: int | None = None) -> subproc
 
 def test_the_last_line_says_where_it_answers(stack: Running) -> None:
     assert stack.log.read_text().splitlines()[-1] == f"ready: {stack.url}"
-    assert httpx.get(f"{stack.url}/readyz").json()["ready"] is True
+    assert web.get(f"{stack.url}/readyz").json()["ready"] is True
 
 
 def test_a_second_start_in_the_same_folder_is_refused(stack: Running) -> None:
@@ -94,19 +95,19 @@ def test_anybody_reads_what_is_published_and_nothing_else(stack: Running) -> Non
     bucket = f"{env['AWS_ENDPOINT_URL_S3']}/{env['S3_BUCKET']}"
     for key in ("projects/p/a.txt", "renditions/p/a.txt", "import/a.txt"):
         services.objects.client.put_object(Bucket=env["S3_BUCKET"], Key=key, Body=b"text")
-    assert httpx.get(f"{bucket}/projects/p/a.txt").text == "text"
-    assert httpx.get(f"{bucket}/renditions/p/a.txt").text == "text"
-    assert httpx.get(f"{bucket}/import/a.txt").status_code == 403
-    assert httpx.get(bucket).status_code == 403
-    assert httpx.put(f"{bucket}/projects/p/b.txt", content=b"mine").status_code == 403
-    assert httpx.delete(f"{bucket}/projects/p/a.txt").status_code == 403
+    assert web.get(f"{bucket}/projects/p/a.txt").text == "text"
+    assert web.get(f"{bucket}/renditions/p/a.txt").text == "text"
+    assert web.get(f"{bucket}/import/a.txt").status_code == 403
+    assert web.get(bucket).status_code == 403
+    assert web.put(f"{bucket}/projects/p/b.txt", content=b"mine").status_code == 403
+    assert web.delete(f"{bucket}/projects/p/a.txt").status_code == 403
 
 
 def test_our_own_page_may_talk_to_the_bucket_and_no_other(stack: Running) -> None:
     url = f"{stack.env['AWS_ENDPOINT_URL_S3']}/{stack.env['S3_BUCKET']}/projects/p/a.txt"
 
     def preflight(origin: str) -> httpx.Response:
-        return httpx.options(url, headers={"Origin": origin, "Access-Control-Request-Method": "PUT"})
+        return web.options(url, headers={"Origin": origin, "Access-Control-Request-Method": "PUT"})
 
     assert preflight(stack.url).headers["access-control-allow-origin"] == stack.url
     assert "access-control-allow-origin" not in preflight("http://elsewhere.example").headers
@@ -138,4 +139,4 @@ def test_data_survives_the_worst_end(tmp_path: Path) -> None:
     with running(tmp_path / "run") as second:
         assert second.record(media_id) == record
         for url in record["urls"].values():
-            assert httpx.get(url).status_code == 200
+            assert web.get(url).status_code == 200
