@@ -1,6 +1,6 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: help run demo test chaos soak bench-redelivery bench-fairness check format compose-test clean dead redrive replay orphans
+.PHONY: help run demo test keys chaos soak bench-redelivery bench-fairness check format compose-test clean dead redrive replay orphans
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
@@ -51,6 +51,9 @@ replay: $(VENV) ## Send the webhook about a media again (MEDIA=...)
 
 orphans: $(VENV) ## Print what no record names (DELETE=1: mark it, and delete what was marked before the wait)
 	@exec $(DARKROOM) orphans $(if $(filter 1,$(DELETE)),--delete) $(ARGS)
+
+keys: $(VENV) ## Make, list and revoke API keys (ARGS="create --name app --project '*'", ARGS=list, ARGS="revoke ID")
+	@exec $(DARKROOM) keys $(ARGS)
 
 compose-test: ## Build the containers and send a photo and a video through them (needs Docker)
 	@exec deploy/compose-test.sh

@@ -18,7 +18,7 @@ from ingest.problems import ProblemError
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, X-Project-Id, X-Request-Id",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, X-Project-Id, X-Request-Id",
     "Access-Control-Max-Age": "600",
 }
 _EXPOSED = "Location, Retry-After, X-Request-Id"
@@ -51,12 +51,15 @@ class Access:
         return origin if origin and not _same(origin, headers) and self.origins & {origin, "*"} else None
 
 
-def access_of(bind: str, hosts: tuple[str, ...], origins: tuple[str, ...], *, anonymous: bool) -> Access:
-    """The rules of a server on this address; raises `ForbiddenBindError` when others could reach it unasked."""
-    if not anonymous and not _loopback(bind):
+def access_of(bind: str, hosts: tuple[str, ...], origins: tuple[str, ...], *, guarded: bool) -> Access:
+    """The rules of a server on this address; raises `ForbiddenBindError` when others could reach it.
+
+    Unless it is `guarded`: by API keys, or by something before it.
+    """
+    if not guarded and not loopback(bind):
         raise ForbiddenBindError(
-            f"HOST is {bind}, so that anybody on the network could upload and delete."
-            " Bind to 127.0.0.1, or set ALLOW_ANONYMOUS=1 if something before the server decides who gets through."
+            f"HOST is {bind}, and nobody on that network has an API key. Make one: darkroom keys create."
+            " Or bind to 127.0.0.1, or set ALLOW_ANONYMOUS=1 if something before the server decides who gets through."
         )
     return Access(LOOPBACK | {bind.lower(), *(name.lower() for name in hosts)}, frozenset(origins))
 
@@ -116,7 +119,8 @@ def _name(host: str) -> str:
     return match[1].strip("[]").lower() if match else ""
 
 
-def _loopback(bind: str) -> bool:
+def loopback(bind: str) -> bool:
+    """Whether a server on that address is reached from its own machine alone."""
     try:
         return ipaddress.ip_address(bind).is_loopback
     except ValueError:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ingest.bodies import small
+from ingest.callers import caller_of
 from ingest.problems import PROBLEMS, ProblemError
 from ingest.uploads import created
 from pipeline.adoption import adopt
@@ -34,6 +35,7 @@ class Adoption:
     async def post(self, request: Request) -> Response:
         """Answer 201 with the new media, or 200 with the one that the object is already."""
         project_id, key = _wanted(await small(request.receive, MOST_BYTES))
+        caller_of(request).enter(project_id)
         call = partial(adopt, self.ledger, self.objects, self.pipeline, project_id, key)
         try:
             media_id, new = await asyncio.get_running_loop().run_in_executor(self.threads, call)

@@ -10,22 +10,28 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import Route
 
-from ingest.access import Access, Cors, Doorkeeper, ForbiddenBindError, access_of
+from ingest.access import Access, Cors, Doorkeeper, ForbiddenBindError, access_of, loopback
 from ingest.adoption import Adoption
+from ingest.auth import Authentication
 from ingest.budget import Budget
+from ingest.callers import Right, door
 from ingest.docs import Docs
 from ingest.health import Health
 from ingest.intake import Intake
+from ingest.keyring import Keyring
 from ingest.lingering import Lingering
 from ingest.pressure import Pressure
 from ingest.reads import Reads
 from ingest.requests import Requests
 from ingest.server import serve
+from ingest.tokens import Tokens
 from ingest.uploads import Uploads
+from pipeline import apikeys
 from pipeline.adapters import logs, wiring
 from pipeline.adapters.wiring import Services
 from pipeline.config import ConfigError
-from pipeline.settings import SettingsError, read_settings
+from pipeline.errors import DarkroomError
+from pipeline.settings import Settings, SettingsError, read_settings
 
 BUFFERED = 96 * 1024 * 1024
 """Bytes of parts that all uploads together may hold in memory."""
@@ -34,20 +40,23 @@ BUFFERED = 96 * 1024 * 1024
 def create(services: Services, access: Access) -> Starlette:
     """The application. Its threads are of four kinds, so that none waits for a slower one."""
     intending, storing, reading, asking = (ThreadPoolExecutor(most) for most in (8, 24, 8, 3))
-    ledger, objects, pipeline = services.ledger, services.objects, services.pipeline
+    ledger, objects, pipeline, settings = services.ledger, services.objects, services.pipeline, services.settings
     pressure = Pressure(ledger.records, asking, pipeline.backlog)
     uploads = Uploads(Intake(ledger, objects, pipeline.limits, Budget(BUFFERED), pressure, intending, storing))
     adoption = Adoption(ledger, objects, pipeline, reading)
     reads = Reads(ledger, reading)
+    keyring, tokens = Keyring(ledger.records, asking), Tokens(settings.token_secrets, pipeline.limits)
     pings = {"s3": objects.ping, "records": ledger.records.ping, "redis": services.queue.ping}
     health = Health(pings, frozenset({"redis"}), asking)
     docs = Docs(pipeline.limits)
     routes = [
-        Route("/api/upload", uploads.post, methods=["POST"]),
-        Route("/api/media", adoption.post, methods=["POST"]),
-        Route("/api/media/{media_id}", reads.one, methods=["GET", "DELETE"], name="media"),
-        Route("/api/media/{media_id}/retry", reads.retry, methods=["POST"]),
-        Route("/api/projects/{project_id}/media", reads.project, methods=["GET"]),
+        door("/api/upload", Right.UPLOAD, uploads.post, "POST"),
+        door("/api/media", Right.WRITE, adoption.post, "POST"),
+        door("/api/media/{media_id}", Right.FOLLOW, reads.one, "GET", name="media"),
+        door("/api/media/{media_id}", Right.WRITE, reads.delete, "DELETE"),
+        door("/api/media/{media_id}/retry", Right.WRITE, reads.retry, "POST"),
+        door("/api/projects/{project_id}/media", Right.READ, reads.project, "GET"),
+        door("/api/tokens", Right.WRITE, tokens.post, "POST"),
         Route("/healthz", health.live, methods=["GET"]),
         Route("/readyz", health.ready, methods=["GET"]),
         Route("/openapi.json", docs.document, methods=["GET"]),
@@ -56,8 +65,15 @@ def create(services: Services, access: Access) -> Starlette:
     middleware = [
         Middleware(Lingering),
         Middleware(Cors, access=access),
-        Middleware(Requests, production=services.settings.production),
+        Middleware(Requests, production=settings.production),
         Middleware(Doorkeeper, access=access),
+        Middleware(
+            Authentication,
+            keyring=keyring,
+            tokens=tokens,
+            anonymous=settings.allow_anonymous,
+            closed=not loopback(settings.host),
+        ),
     ]
     app = Starlette(routes=routes, middleware=middleware, exception_handlers={HTTPException: _pass_on})
     app.router.redirect_slashes = False
@@ -68,13 +84,23 @@ def main() -> None:
     """Serve as the environment says; exits with a message that lists every mistake in it."""
     try:
         settings = read_settings()
-        hosts, origins = settings.allowed_hosts, settings.allowed_origins
-        access = access_of(settings.host, hosts, origins, anonymous=settings.allow_anonymous)
         services = wiring.connect(settings)
+        hosts, origins = settings.allowed_hosts, settings.allowed_origins
+        access = access_of(settings.host, hosts, origins, guarded=_guarded(services, settings))
     except (SettingsError, ConfigError, ForbiddenBindError) as error:
         sys.exit(str(error))
     logs.configure(json=settings.json_logs, role="ingest")
     serve(create(services, access), settings.host, settings.port)
+
+
+def _guarded(services: Services, settings: Settings) -> bool:
+    """Whether others must show a key, or something before us decides. Without the records we cannot know: closed."""
+    if settings.allow_anonymous or loopback(settings.host):
+        return True
+    try:
+        return bool(apikeys.listed(services.ledger.records))
+    except DarkroomError:
+        return True
 
 
 def _pass_on(_request: Request, error: Exception) -> NoReturn:

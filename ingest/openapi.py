@@ -5,6 +5,8 @@ from typing import Any
 
 from ingest.problems import PROBLEMS
 from ingest.reads import MOST, USUAL
+from ingest.tokens import LONGEST, MOST_TYPES
+from ingest.tokens import USUAL as USUAL_TOKEN
 from pipeline.keys import MEDIA_ID, PROJECT_ID
 from pipeline.limits import Limits
 from pipeline.media import Status
@@ -19,16 +21,17 @@ _URL: Json = {"type": "string", "format": "uri"}
 
 # Any endpoint may answer these.
 _ANYWHERE = ("host_not_allowed", "origin_not_allowed", "internal_error")
+_GUARDED = ("credentials_missing", "credentials_invalid", "token_expired", "right_missing", "records_unavailable")
 _FORM = (
     *("no_file", "file_empty", "two_files", "unexpected_file", "not_multipart", "boundary_missing", "malformed_form"),
     *("form_truncated", "too_many_fields", "field_too_large", "project_id_missing", "project_id_invalid"),
     *("project_id_after_file", "project_id_conflict", "request_timeout", "upload_superseded", "bytes_exceeded"),
     *("format_unsupported", "type_not_accepted", "busy", "storage_unavailable", "records_unavailable"),
-    *("shutting_down", "overloaded"),
+    *("shutting_down", "overloaded", "project_forbidden"),
 )
 _ADOPTION = (
     *("malformed_json", "key_invalid", "project_id_missing", "project_id_invalid", "object_missing", "object_changed"),
-    *("bytes_exceeded", "body_too_large", "type_not_accepted", "unavailable"),
+    *("bytes_exceeded", "body_too_large", "type_not_accepted", "unavailable", "project_forbidden"),
 )
 
 
@@ -47,10 +50,22 @@ def document(limits: Limits) -> Json:
             "/api/media/{mediaId}": {"get": _get(), "delete": _delete()},
             "/api/media/{mediaId}/retry": {"post": _retry()},
             "/api/projects/{projectId}/media": {"get": _list()},
-            "/healthz": {"get": _operation("Whether the process lives", {"200": _answer("It does")}, ())},
+            "/api/tokens": {"post": _token(limits)},
+            "/healthz": {
+                "get": _operation("Whether the process lives", {"200": _answer("It does")}, (), guarded=False)
+            },
             "/readyz": {"get": _readyz()},
         },
-        "components": {"schemas": {"Media": _media(), "Created": _created(), "Error": _error()}},
+        "components": {
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key or an upload token. A server on loopback without keys asks for none.",
+                }
+            },
+            "schemas": {"Media": _media(), "Created": _created(), "Error": _error()},
+        },
     }
 
 
@@ -87,19 +102,42 @@ def _adoption() -> Json:
     return _operation("Take an object that is in the bucket already", answers, _ADOPTION, requestBody=body)
 
 
+def _token(limits: Limits) -> Json:
+    types = {"type": "array", "minItems": 1, "maxItems": MOST_TYPES, "items": {"type": "string", "maxLength": 100}}
+    fields = {
+        "projectId": {**_PROJECT, "description": "What the token is for."},
+        "maxBytes": {"type": "integer", "minimum": 1, "description": f"Of one file; {limits.bytes} at most."},
+        "types": {**types, "description": "MIME types of what may be uploaded; * stands for any part of one."},
+        "expiresIn": {"type": "integer", "minimum": 1, "maximum": LONGEST, "default": USUAL_TOKEN},
+    }
+    wanted = {"type": "object", "required": ["projectId"], "properties": fields}
+    properties = {"success": {"const": True}, "token": _TEXT, "projectId": _PROJECT, "expiresAt": _NUMBER}
+    answer = _object(properties, properties)
+    return _operation(
+        "Give out an upload token, for a browser",
+        {"201": {"description": "Good until expiresAt, in seconds since 1970", "content": _json(answer)}},
+        ("malformed_json", "project_id_missing", "project_id_invalid", "project_forbidden", "tokens_off"),
+        requestBody={"required": True, "content": _json(wanted)},
+    )
+
+
+def _json(schema: Json) -> Json:
+    return {"application/json": {"schema": schema}}
+
+
 def _get() -> Json:
     answers = {"200": _answer("The record", "Media")}
-    return _operation("One media", answers, ("media_not_found", "records_unavailable"), parameters=[_media_id()])
+    return _operation("One media", answers, ("media_not_found",), parameters=[_media_id()])
 
 
 def _delete() -> Json:
     answers = {"204": _answer("Deleted; its files go soon. Repeating it is harmless")}
-    return _operation("Delete a media", answers, ("media_not_found", "records_unavailable"), parameters=[_media_id()])
+    return _operation("Delete a media", answers, ("media_not_found",), parameters=[_media_id()])
 
 
 def _retry() -> Json:
     answers = {"202": _answer("Under way, with what is still missing. Repeating it is harmless", "Media")}
-    codes = ("media_not_found", "not_failed", "original_missing", "records_unavailable")
+    codes = ("media_not_found", "not_failed", "original_missing")
     return _operation("Try a failed media again", answers, codes, parameters=[_media_id()])
 
 
@@ -116,7 +154,7 @@ def _list() -> Json:
     return _operation(
         "A project's media, by position",
         {"200": {"description": "One page", "content": {"application/json": {"schema": page}}}},
-        ("project_id_invalid", "limit_invalid", "cursor_invalid", "records_unavailable"),
+        ("project_id_invalid", "limit_invalid", "cursor_invalid", "project_forbidden"),
         parameters=[
             _parameter("projectId", "path", _PROJECT, "The project."),
             _parameter("limit", "query", bounds, "Media on a page.", required=False),
@@ -127,14 +165,16 @@ def _list() -> Json:
 
 def _readyz() -> Json:
     answers = {"200": _answer("Uploads can be taken"), "503": _answer("They cannot; each dependency is named")}
-    return _operation("Whether what the server needs is there", answers, ())
+    return _operation("Whether what the server needs is there", answers, (), guarded=False)
 
 
-def _operation(summary: str, answers: Json, codes: Iterable[str], **more: object) -> Json:
+def _operation(summary: str, answers: Json, codes: Iterable[str], *, guarded: bool = True, **more: object) -> Json:
     by_status: dict[int, list[str]] = {}
-    for code in (*codes, *_ANYWHERE):
+    for code in dict.fromkeys((*codes, *(_GUARDED if guarded else ()), *_ANYWHERE)):
         by_status.setdefault(PROBLEMS[code][0], []).append(code)
     errors = {str(status): _answer(", ".join(found), "Error") for status, found in sorted(by_status.items())}
+    if guarded:
+        more["security"] = [{"bearer": []}, {}]
     return {"summary": summary, **more, "responses": {**errors, **answers}}
 
 

@@ -1,6 +1,7 @@
 """Every error that a client can be answered with: a stable code, an HTTP status and a sentence it can act on."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from types import MappingProxyType
 
 from starlette.responses import JSONResponse
@@ -36,10 +37,16 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "cursor_invalid": (400, "This cursor was not given out here."),
         "limit_invalid": (400, "The limit must be a number from 1 to 200."),
+        "credentials_missing": (401, "Send an API key or an upload token: Authorization: Bearer ..."),
+        "credentials_invalid": (401, "This API key or upload token is not, or no longer, good here."),
+        "token_expired": (401, "The upload token has expired. Ask for a new one."),
+        "right_missing": (403, "This API key or upload token does not allow that."),
+        "project_forbidden": (403, "This API key or upload token is for other projects."),
         "host_not_allowed": (403, "This server does not answer to that host name."),
         "origin_not_allowed": (403, "Pages of this origin may not use this server."),
         "not_found": (404, "There is nothing here."),
         "media_not_found": (404, "There is no such media."),
+        "tokens_off": (404, "This server gives out no upload tokens."),
         "object_missing": (404, "There is no such object in the bucket."),
         "method_not_allowed": (405, "This address does not take that method."),
         "request_timeout": (408, "No data came for too long."),
@@ -76,5 +83,7 @@ def reply(problem: ProblemError, detail: str | None = None) -> JSONResponse:
     """The error as a response; `detail` says more about the inside, and is for development only."""
     body = {"success": False, "error": problem.sentence, "code": problem.code}
     wait = RETRY_AFTER.get(problem.status)
-    headers = None if wait is None else {"Retry-After": str(wait)}
+    headers = {} if wait is None else {"Retry-After": str(wait)}
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(body if detail is None else body | {"detail": detail}, problem.status, headers)

@@ -12,13 +12,14 @@ from typing import ParamSpec, TypeVar
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from ingest.callers import caller_of
 from ingest.problems import ProblemError
 from ingest.submissions import project_of
 from pipeline.deadletters import retried
 from pipeline.errors import UnavailableError
 from pipeline.keys import MEDIA_ID
 from pipeline.ledger import Ledger
-from pipeline.media import Status
+from pipeline.media import Media, Status
 from pipeline.rows import media_of, public
 
 USUAL, MOST = 50, 200
@@ -36,34 +37,38 @@ class Reads:
     threads: Executor
 
     async def one(self, request: Request) -> Response:
-        """GET: the media's record. DELETE: delete it; its bytes go later."""
-        media_id = request.state.facts["media_id"] = _media_id(request)
-        deleting = request.method == "DELETE"
-        media = await self._in_thread(self.ledger.delete if deleting else self.ledger.read, media_id)
-        if media is None:
-            raise ProblemError("media_not_found")
-        return Response(status_code=204) if deleting else JSONResponse(public(media))
+        """The media's record."""
+        return JSONResponse(public(await self._seen(request)))
+
+    async def delete(self, request: Request) -> Response:
+        """Delete the media; its bytes go later."""
+        media = await self._seen(request)
+        await self._in_thread(self.ledger.delete, media.id)
+        return Response(status_code=204)
 
     async def retry(self, request: Request) -> Response:
         """Try a failed media again; asking while that is under way changes nothing."""
-        media_id = request.state.facts["media_id"] = _media_id(request)
-        media = await self._in_thread(self.ledger.redrive, media_id)
-        if media is None:
-            raise ProblemError("media_not_found")
+        seen = await self._seen(request)
+        media = await self._in_thread(self.ledger.redrive, seen.id) or seen
         if not retried(media):
             raise ProblemError("original_missing" if media.status is Status.FAILED else "not_failed")
         return JSONResponse(public(media), status_code=202)
 
     async def project(self, request: Request) -> Response:
         """A page of a project's media, in the order of their positions."""
-        project_id = project_of([request.path_params["project_id"]])
+        project_id = project_of([request.path_params["project_id"]]) or ""
+        caller_of(request).enter(project_id)
         limit = _limit(request.query_params.get("limit"))
         after = _position(request.query_params.get("cursor"))
         # One more than is shown tells whether there is a next page.
-        rows = await self._in_thread(self.ledger.records.project, project_id or "", after, limit + 1)
+        rows = await self._in_thread(self.ledger.records.project, project_id, after, limit + 1)
         page = [media_of(row) for row in rows[:limit]]
         cursor = _cursor(rows[limit - 1]["position"]) if len(rows) > limit else None
         return JSONResponse({"items": [public(media) for media in page], "cursor": cursor})
+
+    async def _seen(self, request: Request) -> Media:
+        media_id = request.state.facts["media_id"] = _media_id(request)
+        return caller_of(request).see(await self._in_thread(self.ledger.read, media_id))
 
     async def _in_thread(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         loop = asyncio.get_running_loop()

@@ -1,11 +1,12 @@
 """`POST /api/upload`: a form with one file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ingest.bodies import chunks
+from ingest.callers import caller_of
 from ingest.forms import FormParser, boundary_of
 from ingest.intake import Intake
 from ingest.problems import ProblemError
@@ -31,7 +32,10 @@ class Uploads:
         form = Form(chunks(request.receive), FormParser(boundary), project_of(given))
         submission = await form.open()
         request.state.facts["project_id"] = submission.project_id
-        media = await self.intake.take(submission, form.file(), most)
+        caller = caller_of(request)
+        caller.enter(submission.project_id)
+        intake = replace(self.intake, limits=caller.narrow(self.intake.limits))
+        media = await intake.take(submission, form.file(), most)
         request.state.facts.update(media_id=media.id, file_bytes=media.size)
         return created(request, media.id, media.s3_url, media.s3_key)
 

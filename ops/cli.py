@@ -11,6 +11,7 @@ from ops import (
     connection,
     demo,
     dynamodb_local,
+    keyring,
     letters,
     local,
     orphans,
@@ -37,6 +38,8 @@ EXPECTED = (
     UnavailableError,
     connection.NoStackError,
     dynamodb_local.NotAcceptedError,
+    keyring.UnknownKeyError,
+    keyring.WrongKeyError,
     letters.NothingToSendError,
     local.PortError,
     orphans.WrongTablesError,
@@ -115,6 +118,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--dry-run", action="store_true", help="print only, whatever else is said")
     command.add_argument("--force", action="store_true", help="delete even if most of the bucket has no record")
 
+    command = add("keys", "make, list and revoke API keys", _keys)
+    keyring.add_arguments(command)
+
     add("ingest", "serve HTTP", lambda _: roles.ingest())
     command = add("worker", "work on queues of pipeline.toml", lambda given: roles.worker(given.queues))
     command.add_argument("queues", nargs="+", metavar="QUEUE")
@@ -143,6 +149,10 @@ def _redrive(given: argparse.Namespace) -> None:
 
 def _orphans(given: argparse.Namespace) -> None:
     orphans.scan(_services(), delete=given.delete and not given.dry_run, force=given.force)
+
+
+def _keys(given: argparse.Namespace) -> None:
+    keyring.run(_services().ledger.records, given)
 
 
 def _services() -> Services:

@@ -12,6 +12,9 @@ from urllib.parse import quote, urlsplit
 
 from pipeline.addresses import public
 
+SHORTEST_SECRET = 32
+"""Bytes of a secret that signs with HMAC-SHA256 (RFC 7518, section 3.2)."""
+
 
 class SettingsError(Exception):
     """The environment cannot be used; the text lists every mistake."""
@@ -35,6 +38,7 @@ class Settings:
     host: str
     port: int
     allow_anonymous: bool
+    token_secrets: tuple[str, ...] = field(repr=False)
     allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
     json_logs: bool
@@ -66,6 +70,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         "host": reader.text("HOST", "127.0.0.1"),
         "port": reader.number("PORT", 8000, 0, 65535),
         "allow_anonymous": reader.one_of("ALLOW_ANONYMOUS", ("0", "1"), "0") == "1",
+        "token_secrets": _token_secrets(reader),
         "allowed_hosts": reader.words("ALLOWED_HOSTS"),
         "allowed_origins": reader.words("ALLOWED_ORIGINS"),
         "json_logs": reader.one_of("LOG_FORMAT", ("console", "json"), "console") == "json",
@@ -90,6 +95,14 @@ def _webhooks(reader: "_Reader") -> dict[str, Any]:
     elif url and not private and _forbidden(urlsplit(url).hostname or ""):
         reader.mistakes.append("WEBHOOK_URL is no public address: set WEBHOOK_ALLOW_PRIVATE=1 to mean it")
     return {"webhook_url": url, "webhook_secrets": secrets, "webhook_allow_private": private}
+
+
+def _token_secrets(reader: "_Reader") -> tuple[str, ...]:
+    secrets = reader.words("TOKEN_SECRETS")
+    for number, secret in enumerate(secrets, 1):
+        if len(secret.encode()) < SHORTEST_SECRET:  # which is not shown
+            reader.mistakes.append(f"TOKEN_SECRETS, number {number}: give at least {SHORTEST_SECRET} characters")
+    return secrets
 
 
 def _deliverable(url: str) -> bool:

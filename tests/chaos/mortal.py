@@ -130,5 +130,5 @@ def mortal(plain: Services, corpus: Path, project: str, watch: Watch, testify: C
     scratch.mkdir(parents=True)
     webhooks = cast("Webhooks", Watched(Webhooks, plain.webhooks, watch))
     tools = Tools(ledger, objects, queue, plain.pipeline, scratch, ffmpeg(), Shift(grace=0), webhooks)
-    app = create(watched, access_of("127.0.0.1", (), (), anonymous=True))
+    app = create(watched, access_of("127.0.0.1", (), (), guarded=True))
     return Mortal(project, corpus, watch, plain, app, Envelope(tools, WORK), heard.inbox, testify)

@@ -6,7 +6,7 @@ from starlette.datastructures import Headers
 from ingest.access import ForbiddenBindError, access_of
 from ingest.problems import ProblemError
 
-ACCESS = access_of("127.0.0.1", ("media.example.com",), ("https://app.example.com",), anonymous=False)
+ACCESS = access_of("127.0.0.1", ("media.example.com",), ("https://app.example.com",), guarded=False)
 
 
 def verdict(host: str, origin: str | None = None) -> str:
@@ -52,7 +52,7 @@ def test_only_own_names_and_allowed_pages_are_answered(host: str, origin: str | 
 
 
 def test_any_host_and_origin_can_be_allowed() -> None:
-    access = access_of("127.0.0.1", ("*",), ("*",), anonymous=False)
+    access = access_of("127.0.0.1", ("*",), ("*",), guarded=False)
     headers = Headers({"host": "10.0.0.1", "origin": "https://anything.example"})
     access.check(headers)
     assert access.guest(headers) == "https://anything.example"
@@ -61,10 +61,10 @@ def test_any_host_and_origin_can_be_allowed() -> None:
 @pytest.mark.parametrize("bind", ["0.0.0.0", "::", "192.0.2.1", "media.example.com"])  # noqa: S104 - refused
 def test_a_network_is_not_served_anonymously_by_accident(bind: str) -> None:
     with pytest.raises(ForbiddenBindError, match="ALLOW_ANONYMOUS"):
-        access_of(bind, (), (), anonymous=False)
-    assert bind in access_of(bind, (), (), anonymous=True).hosts
+        access_of(bind, (), (), guarded=False)
+    assert bind in access_of(bind, (), (), guarded=True).hosts
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
 def test_loopback_needs_no_permission(bind: str) -> None:
-    assert access_of(bind, (), (), anonymous=False).origins == frozenset()
+    assert access_of(bind, (), (), guarded=False).origins == frozenset()
