@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from ingest.budget import Budget
-from pipeline.adapters.bodies import crc32, crc32_of_parts
+from pipeline.adapters import checksums
+from pipeline.adapters.checksums import crc64, crc64_of_parts
 from pipeline.errors import AlreadyStoredError, DarkroomError, TransientError
 from pipeline.events import Stored
 from pipeline.ports import Label, ObjectStore, Part
@@ -72,7 +73,7 @@ class Transfer:
             await self._allowed()
             body = memoryview(self._buffer)[: self._filled]
             etag = await self._made(self._store.put, key, body, label)
-            return self._stored(etag, await self._call(crc32, body))
+            return self._stored(etag, await self._call(crc64, body))
         await self._send()
         while self._flying:
             await self._landing()
@@ -80,7 +81,7 @@ class Transfer:
         parts = sorted(self._parts, key=lambda part: part.number)
         etag = await self._made(self._store.complete, key, self._upload.result(), parts)
         await self._verify()
-        return self._stored(etag, crc32_of_parts(parts))
+        return self._stored(etag, crc64_of_parts(parts))
 
     async def abandon(self) -> None:
         """Wait for what is under way, then forget the parts. A whole object is left for the purge task to delete."""
@@ -107,7 +108,7 @@ class Transfer:
         return found.etag
 
     def _stored(self, etag: str, crc: str | None) -> Stored:
-        return Stored(self.size, etag, f"crc32:{crc}" if crc else None)
+        return Stored(self.size, etag, f"{checksums.NAME}:{crc}" if crc else None)
 
     async def _send(self) -> None:
         """Let what is in the buffer fly as a part; from now on the buffer is the thread's."""

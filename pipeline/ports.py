@@ -142,10 +142,11 @@ class Upload:
 
 @dataclass(frozen=True)
 class Part:
-    """One stored part of a multipart upload, and the base64 CRC that S3 confirmed."""
+    """One stored part of a multipart upload: `size` in bytes, and the base64 CRC-64/NVME that S3 confirmed."""
 
     number: int
     etag: str
+    size: int
     crc: str | None = None
 
 

@@ -1,4 +1,4 @@
-"""What an object carries beside its bytes, as S3's parameters.
+"""What an object carries beside its bytes, as S3 writes it.
 
 User metadata travels in HTTP headers, which are ASCII: whatever is not is percent-encoded, and decoded when read.
 """
@@ -13,13 +13,13 @@ from pipeline.ports import Found, Label
 _PLAIN = "".join(set(string.printable) - set(string.whitespace) - {"%"}) + " "
 
 
-def headers_of(label: Label) -> dict[str, Any]:
-    """The parameters of a write that carry the label."""
+def headers_of(label: Label) -> dict[str, str]:
+    """The headers of a write that carry the label, their names in lower case."""
     headers = {
-        "ContentType": label.mime_type,
-        "Metadata": {name: quote(value, safe=_PLAIN) for name, value in label.facts.items()},
-        "CacheControl": label.cache_control,
-        "ContentDisposition": label.disposition,
+        "content-type": label.mime_type,
+        "cache-control": label.cache_control,
+        "content-disposition": label.disposition,
+        **{f"x-amz-meta-{name.lower()}": quote(value, safe=_PLAIN) for name, value in label.facts.items()},
     }
     return {name: value for name, value in headers.items() if value}
 

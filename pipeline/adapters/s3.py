@@ -1,7 +1,7 @@
 """The object store on S3 and whatever speaks its language.
 
-Two clients: what reads or deletes is repeated by the SDK; a write is repeated here, since its holder's lease has to be
-looked at before every HTTP attempt.
+What reads or deletes goes through the SDK, which repeats it. Writes are sent by `s3_writes`, and repeated here: their
+holder's lease has to be looked at before every HTTP attempt.
 """
 
 import os
@@ -12,14 +12,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
-import boto3
 from botocore.config import Config
 
+from pipeline.adapters import s3_place
 from pipeline.adapters.aws import region
-from pipeline.adapters.bodies import Body, Buffer, crc32, crc32_of_parts
-from pipeline.adapters.labels import found_of, generation_of, headers_of
+from pipeline.adapters.checksums import crc64, crc64_of_parts
+from pipeline.adapters.labels import found_of, headers_of
 from pipeline.adapters.s3_errors import OutOfRangeError, translated
+from pipeline.adapters.s3_writes import MovedError, Request, Writes, etag_of, text_of
+from pipeline.adapters.wire import Answer, Buffer, Patience, StaleError
 from pipeline.errors import AlreadyStoredError, DarkroomError, NotFoundError, UnavailableError
 from pipeline.ports import Found, Label, Listed, Part, Upload
 
@@ -33,6 +36,9 @@ PART_SIZE = 16 * 1024 * 1024
 _SENDING, _CONNECTING, _ANSWERING = 7 / 12, 1 / 12, 4 / 12
 _PAUSES = (0.25, 1.0)
 _PIECE = 1024 * 1024
+_CRC = "x-amz-checksum-crc64nvme"
+_WHOLE = {"x-amz-checksum-type": "FULL_OBJECT"}
+_ONCE = {"if-none-match": "*"}
 
 
 def connect(bucket: str, put_timeout: float = 60.0) -> "S3Objects":
@@ -41,20 +47,21 @@ def connect(bucket: str, put_timeout: float = 60.0) -> "S3Objects":
     `put_timeout` is the longest that one HTTP attempt may last, in seconds. Threads may share it; a process that forks
     must connect afterwards.
     """
-    return S3Objects(_client(put_timeout, 3), _client(put_timeout, 1), bucket, _SENDING * put_timeout)
+    patience = Patience(*(share * put_timeout for share in (_CONNECTING, _SENDING, _ANSWERING)))
+    account, config = s3_place.account(region()), _config(patience)
+    writes = Writes(
+        lambda region: account.place(bucket, config, region), account.credentials, account.certificates(), patience
+    )
+    return S3Objects(account.session.client("s3", config=config), writes, bucket)
 
 
 @dataclass(frozen=True)
 class S3Objects:
-    """The `ObjectStore` port. In a versioned bucket a purge leaves old versions to the bucket's lifecycle rules.
-
-    `sending` bounds the time in which one request's body goes out, in seconds.
-    """
+    """The `ObjectStore` port. In a versioned bucket a purge leaves old versions to the bucket's lifecycle rules."""
 
     client: "S3Client"
-    writer: "S3Client"
+    writes: Writes
     bucket: str
-    sending: float
 
     def head(self, key: str) -> Found | None:
         """What is stored there, or None."""
@@ -89,11 +96,12 @@ class S3Objects:
             answer = self._put(key, path.read_bytes(), label, allowed)
         else:
             answer = self._put_in_parts(key, path, label, allowed)
-        return Found(size, answer["ETag"], label.mime_type, label.facts, generation_of(answer))
+        etag = etag_of(answer)
+        return Found(size, etag, label.mime_type, label.facts, answer.headers.get("x-amz-version-id", etag))
 
     def put(self, key: str, body: Buffer, label: Label) -> str:
         """Write once in one request and return the ETag."""
-        return str(self._put(key, body, label, _always)["ETag"])
+        return etag_of(self._put(key, body, label, _always))
 
     def begin(self, key: str, label: Label) -> str:
         """Open a multipart upload and return its id; one that was opened and whose answer was lost is closed again."""
@@ -113,17 +121,17 @@ class S3Objects:
         """Make the object of its parts, once, and return the ETag; again the same after an answer was lost."""
         listed = list(parts)
         try:
-            return str(self._complete(key, upload_id, listed, _always)["ETag"])
+            return etag_of(self._complete(key, upload_id, listed, _always))
         except (AlreadyStoredError, NotFoundError):
-            stored = self._stored_as(key, crc32_of_parts(listed))
+            stored = self._stored_as(key, crc64_of_parts(listed))
             if stored is None:
                 raise
-            return str(stored["ETag"])
+            return etag_of(stored)
 
     def abort(self, key: str, upload_id: str) -> None:
         """Forget a multipart upload and its parts."""
-        with suppress(NotFoundError), translated():
-            self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+        with suppress(NotFoundError):
+            self._write(Request("DELETE", key, {"uploadId": upload_id}), _always)
 
     def purge(self, prefix: str) -> int:
         """Abort every multipart upload and delete every object under the prefix; returns how many there were."""
@@ -156,10 +164,11 @@ class S3Objects:
         except NotFoundError as error:
             raise UnavailableError(f"s3: there is no bucket {self.bucket}") from error
 
-    def _put(self, key: str, body: Buffer, label: Label, allowed: Callable[[], None]) -> Mapping[str, Any]:
-        return self._write(self.writer.put_object, allowed, body, Key=key, IfNoneMatch="*", **headers_of(label))
+    def _put(self, key: str, body: Buffer, label: Label, allowed: Callable[[], None]) -> Answer:
+        crc = crc64(body)
+        return self._write(Request("PUT", key, {}, {**headers_of(label), **_ONCE, _CRC: crc}, body), allowed, crc)
 
-    def _put_in_parts(self, key: str, path: Path, label: Label, allowed: Callable[[], None]) -> Mapping[str, Any]:
+    def _put_in_parts(self, key: str, path: Path, label: Label, allowed: Callable[[], None]) -> Answer:
         upload_id = self._begin(key, label, allowed)
         try:
             with path.open("rb") as file:
@@ -172,65 +181,49 @@ class S3Objects:
             raise
 
     def _begin(self, key: str, label: Label, allowed: Callable[[], None]) -> str:
-        begin, headers = self.writer.create_multipart_upload, headers_of(label)
-        return str(self._write(begin, allowed, Key=key, ChecksumAlgorithm="CRC32", **headers)["UploadId"])
+        headers = {**headers_of(label), "x-amz-checksum-algorithm": "CRC64NVME", **_WHOLE}
+        return text_of(self._write(Request("POST", key, {"uploads": ""}, headers), allowed), "UploadId")
 
     def _put_part(self, key: str, upload_id: str, number: int, body: Buffer, allowed: Callable[[], None]) -> Part:
-        send = self.writer.upload_part
-        answer = self._write(send, allowed, body, Key=key, UploadId=upload_id, PartNumber=number)
-        return Part(number, answer["ETag"], crc32(body))
+        crc, query = crc64(body), {"partNumber": str(number), "uploadId": upload_id}
+        answer = self._write(Request("PUT", key, query, {_CRC: crc}, body), allowed)
+        return Part(number, etag_of(answer), len(body), crc)
 
-    def _complete(
-        self, key: str, upload_id: str, parts: Sequence[Part], allowed: Callable[[], None]
-    ) -> Mapping[str, Any]:
-        listed = [
-            {"PartNumber": part.number, "ETag": part.etag} | ({"ChecksumCRC32": part.crc} if part.crc else {})
-            for part in parts
-        ]
-        wanted: dict[str, Any] = {"UploadId": upload_id, "IfNoneMatch": "*", "MultipartUpload": {"Parts": listed}}
-        complete, crc = self.writer.complete_multipart_upload, crc32_of_parts(parts)
-        return self._write(complete, allowed, crc=crc, Key=key, **wanted)
+    def _complete(self, key: str, upload_id: str, parts: Sequence[Part], allowed: Callable[[], None]) -> Answer:
+        crc = crc64_of_parts(parts)
+        headers = {"content-type": "application/xml", **_ONCE, **({_CRC: crc, **_WHOLE} if crc else {})}
+        return self._write(Request("POST", key, {"uploadId": upload_id}, headers, _listed(parts)), allowed, crc)
 
-    def _write(
-        self,
-        operation: Callable[..., Mapping[str, Any]],
-        allowed: Callable[[], None],
-        body: Buffer | None = None,
-        crc: str | None = None,
-        **wanted: object,
-    ) -> Mapping[str, Any]:
-        """One write, repeated while S3 is away; `crc` is what the object, or the part that is `body`, will have.
+    def _write(self, request: Request, allowed: Callable[[], None], crc: str | None = None) -> Answer:
+        """One write, repeated while S3 is away; `crc` is what the object that it makes will have.
 
         When an attempt went unanswered and the next is told that the key is taken, or the multipart upload gone, the
         checksum of what is stored says whether that was us.
         """
-        crc = crc if body is None else crc32(body)
         doubtful = False
         for pause in (*_PAUSES, None):
-            content = {} if body is None else {"Body": Body(body, self.sending), "ContentLength": len(body)}
             allowed()
             try:
-                with translated(AlreadyStoredError(wanted["Key"])):
-                    return operation(
-                        Bucket=self.bucket, **wanted, **content, **({"ChecksumCRC32": crc} if body else {})
-                    )
+                return self.writes.send(request)
             except (AlreadyStoredError, NotFoundError):
-                stored = self._stored_as(str(wanted["Key"]), crc) if doubtful else None
+                stored = self._stored_as(request.key, crc) if doubtful else None
                 if stored is None:
                     raise
                 return stored
-            except UnavailableError:
+            except UnavailableError as error:
                 if pause is None:
                     raise
                 doubtful = True
-                time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, no secret
+                if not isinstance(error, StaleError | MovedError):
+                    time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, no secret
         raise AssertionError("the last attempt returns or raises")
 
-    def _stored_as(self, key: str, crc: str | None) -> Mapping[str, Any] | None:
+    def _stored_as(self, key: str, crc: str | None) -> Answer | None:
         """What HEAD says of the object if it has this checksum."""
         with suppress(NotFoundError), translated():
             head = self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
-            return head if crc is not None and head.get("ChecksumCRC32") == crc else None
+            if crc is not None and head.get("ChecksumCRC64NVME") == crc:
+                return Answer(200, head["ResponseMetadata"]["HTTPHeaders"], b"")
         return None
 
     def _download(self, key: str, file: IO[bytes], condition: Mapping[str, Any]) -> None:
@@ -265,21 +258,30 @@ def _copy(answer: Mapping[str, Any], file: IO[bytes]) -> None:
         raise UnavailableError(f"s3: {file.tell()} of {answer['ContentLength']} bytes came")
 
 
+def _listed(parts: Iterable[Part]) -> bytes:
+    """The document that completes a multipart upload."""
+    root = ET.Element("CompleteMultipartUpload", xmlns="http://s3.amazonaws.com/doc/2006-03-01/")
+    for part in parts:
+        element = ET.SubElement(root, "Part")
+        facts = {"PartNumber": str(part.number), "ETag": part.etag, "ChecksumCRC64NVME": part.crc}
+        for name, value in facts.items():
+            if value is not None:
+                ET.SubElement(element, name).text = value
+    return ET.tostring(root)
+
+
 def _always() -> None:
     """The permission of one who holds no lease."""
 
 
-def _client(put_timeout: float, attempts: int) -> "S3Client":
+def _config(patience: Patience) -> Config:
     named = "AWS_ENDPOINT_URL_S3" in os.environ or "AWS_ENDPOINT_URL" in os.environ
-    config = Config(
-        connect_timeout=_CONNECTING * put_timeout,
-        read_timeout=_ANSWERING * put_timeout,
-        retries={"mode": "standard", "total_max_attempts": attempts},
+    return Config(
+        connect_timeout=patience.connecting,
+        read_timeout=patience.answering,
+        retries={"mode": "standard", "total_max_attempts": 3},
         max_pool_connections=64,
         tcp_keepalive=True,
-        # A bucket is no sub-domain of a server that is no Amazon. Bodies are not hashed for the signature a second
-        # time: their CRC-32 is verified, and TLS or loopback is beneath.
-        s3={"addressing_style": "path" if named else "auto", "payload_signing_enabled": False},
-        request_checksum_calculation="when_required",
+        # A bucket is no sub-domain of a server that is no Amazon.
+        s3={"addressing_style": "path" if named else "auto"},
     )
-    return boto3.client("s3", region_name=region(), config=config)

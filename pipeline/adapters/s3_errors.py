@@ -39,14 +39,19 @@ def translated(refused: DarkroomError | None = None) -> Iterator[None]:
         raise UnavailableError(f"s3: {error}") from error
     except ClientError as error:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        if status >= _SERVER_ERRORS or status in _PASSING or error.response["Error"]["Code"] in _PASSING_CODES:
-            raise UnavailableError(f"s3: {error}") from error
-        match status:
-            case 404:
-                raise NotFoundError("object_missing", "The stored file is no longer there.") from error
-            case 412:
-                raise refused or ChangedError("object_changed", "The stored file was replaced.") from error
-            case 416:
-                raise OutOfRangeError(f"s3: {error}") from error
-            case _:
-                raise TransientError(f"s3: {error}") from error
+        raise refusal(status, error.response["Error"]["Code"], str(error), refused) from error
+
+
+def refusal(status: int, code: str, text: str, refused: DarkroomError | None = None) -> DarkroomError:
+    """Our error for what S3 answered; as `translated` raises it."""
+    if status >= _SERVER_ERRORS or status in _PASSING or code in _PASSING_CODES:
+        return UnavailableError(f"s3: {text}")
+    match status:
+        case 404:
+            return NotFoundError("object_missing", "The stored file is no longer there.")
+        case 412:
+            return refused or ChangedError("object_changed", "The stored file was replaced.")
+        case 416:
+            return OutOfRangeError(f"s3: {text}")
+        case _:
+            return TransientError(f"s3: {text}")

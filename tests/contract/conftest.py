@@ -86,12 +86,12 @@ def opened(env: Mapping[str, str]) -> DynamoRecords:
         return dynamodb.connect(MEDIA, TASKS)
 
 
-def connected(env: Mapping[str, str]) -> S3Objects:
+def connected(env: Mapping[str, str], put_timeout: float = 60.0) -> S3Objects:
     """The object store where the environment says, as a process would connect to it."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in env.items():
             patch.setenv(name, value)
-        return adapter.connect(env["S3_BUCKET"])
+        return adapter.connect(env["S3_BUCKET"], put_timeout)
 
 
 def at_once(threads: int, work: Callable[[int], T]) -> list[T]:

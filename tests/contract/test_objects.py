@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.adapters.bodies import Buffer
 from pipeline.adapters.s3 import PART_SIZE, S3Objects
+from pipeline.adapters.wire import Buffer
 from pipeline.errors import AlreadyStoredError, ChangedError, LeaseLostError, NotFoundError
 from pipeline.ports import Label
 from tests.contract.conftest import at_once

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -135,7 +134,7 @@ def test_a_body_that_only_trickles_is_given_up(
     monkeypatch.setattr(adapter, "_PAUSES", (0.01,))
     begun = time.monotonic()
     with Proxy(urlsplit(s3.url).port or 0, rate=MIB) as slow:
-        trickling = replace(connected({**s3.env, "AWS_ENDPOINT_URL_S3": slow.url}), sending=0.5)
+        trickling = connected({**s3.env, "AWS_ENDPOINT_URL_S3": slow.url}, put_timeout=1.2)
         with pytest.raises(UnavailableError):
             trickling.put(f"{prefix}a", bytes(64 * MIB), JPEG)
     assert time.monotonic() - begun < 30  # all of it would take 64 s

@@ -63,7 +63,7 @@ def test_bytes_arrive_unchanged_whatever_the_size(server: Ingest, bucket: Bucket
     assert parts == ([] if size <= PART else [str(-(-size // PART))])
     kept = record(server, said["mediaId"])
     assert kept["size"] == size
-    assert kept["checksum"] == f"crc32:{bucket.head(said['s3Key'])['ChecksumCRC32']}"
+    assert kept["checksum"] == f"crc64nvme:{bucket.head(said['s3Key'])['ChecksumCRC64NVME']}"
     assert bucket.open_uploads("projects/sizes/") == []
 
 

@@ -13,4 +13,4 @@ def test_the_region_that_containers_name_is_used(monkeypatch: pytest.MonkeyPatch
     assert dynamodb.connect("media", "tasks").client.meta.region_name == "eu-north-1"
     monkeypatch.delenv("AWS_REGION")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    assert s3.connect("media").writer.meta.region_name == "eu-west-1"
+    assert s3.connect("media").writes.place.region == "eu-west-1"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ingest import streaming
 from ingest.budget import Budget
 from ingest.streaming import IN_FLIGHT, Transfer
-from pipeline.adapters.bodies import crc32
+from pipeline.adapters.checksums import crc64
 from pipeline.errors import AlreadyStoredError, LeaseLostError, TransientError, UnavailableError
 from pipeline.events import Stored
 from pipeline.ports import Found, Label, Part
@@ -60,7 +60,7 @@ class Shelf:
         try:
             self.hook("put_part")
             self.parts[number] = bytes(body)
-            return Part(number, f'"{number}"', crc32(body))
+            return Part(number, f'"{number}"', len(body), crc64(body))
         finally:
             with self._lock:
                 self._now -= 1
@@ -129,7 +129,7 @@ def test_content_arrives_whole_in_bounded_room(size: int, pieces: int, spare: in
     assert shelf.objects == {"k": content}
     assert stored.size == size
     assert stored.checksum is not None
-    assert stored.checksum.endswith(f"-{len(shelf.parts)}" if shelf.parts else crc32(content))
+    assert stored.checksum == f"crc64nvme:{crc64(content)}"
     assert shelf.most <= min(IN_FLIGHT, 1 + spare)
     assert all(len(part) == PART for number, part in shelf.parts.items() if number < len(shelf.parts))
     assert bool(shelf.parts) == (size > PART)
