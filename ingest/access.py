@@ -21,7 +21,7 @@ _PREFLIGHT = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, X-Project-Id, X-Request-Id",
     "Access-Control-Max-Age": "600",
 }
-_EXPOSED = "Location, Retry-After, X-Request-Id"
+_EXPOSED = "Idempotent-Replayed, Location, Retry-After, X-Request-Id"
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d*)?", re.ASCII)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

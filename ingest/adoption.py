@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from ingest.bodies import small
 from ingest.callers import caller_of
+from ingest.idempotency import Idempotency
 from ingest.problems import PROBLEMS, ProblemError
 from ingest.uploads import created
 from pipeline.adoption import adopt
@@ -19,6 +20,7 @@ from pipeline.config import Pipeline
 from pipeline.errors import PermanentError
 from pipeline.ledger import Ledger
 from pipeline.ports import ObjectStore
+from pipeline.repeats import Turn
 
 MOST_BYTES = 16 * 1024
 
@@ -30,6 +32,7 @@ class Adoption:
     ledger: Ledger
     objects: ObjectStore
     pipeline: Pipeline
+    idempotency: Idempotency
     threads: Executor
 
     async def post(self, request: Request) -> Response:
@@ -37,12 +40,16 @@ class Adoption:
         project_id, key = _wanted(await small(request.receive, MOST_BYTES))
         caller_of(request).enter(project_id)
         call = partial(adopt, self.ledger, self.objects, self.pipeline, project_id, key)
-        try:
-            media_id, new = await asyncio.get_running_loop().run_in_executor(self.threads, call)
-        except PermanentError as error:
-            raise ProblemError(error.reason if error.reason in PROBLEMS else "internal_error") from error
-        request.state.facts.update(project_id=project_id, media_id=media_id)
-        return created(request, media_id, self.ledger.site.url(key), key, status=201 if new else 200)
+
+        async def take(_turn: Turn | None) -> Response:  # the object's own row sees to it that it becomes one media
+            try:
+                media_id, new = await asyncio.get_running_loop().run_in_executor(self.threads, call)
+            except PermanentError as error:
+                raise ProblemError(error.reason if error.reason in PROBLEMS else "internal_error") from error
+            request.state.facts.update(project_id=project_id, media_id=media_id)
+            return created(request, media_id, self.ledger.site.url(key), key, status=201 if new else 200)
+
+        return await self.idempotency.once(request, (project_id, key), take, lambda _media: None)
 
 
 def _wanted(body: bytes) -> tuple[str, str]:

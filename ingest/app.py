@@ -17,6 +17,7 @@ from ingest.budget import Budget
 from ingest.callers import Right, door
 from ingest.docs import Docs
 from ingest.health import Health
+from ingest.idempotency import Idempotency
 from ingest.intake import Intake
 from ingest.keyring import Keyring
 from ingest.lingering import Lingering
@@ -42,8 +43,10 @@ def create(services: Services, access: Access) -> Starlette:
     intending, storing, reading, asking = (ThreadPoolExecutor(most) for most in (8, 24, 8, 3))
     ledger, objects, pipeline, settings = services.ledger, services.objects, services.pipeline, services.settings
     pressure = Pressure(ledger.records, asking, pipeline.backlog)
-    uploads = Uploads(Intake(ledger, objects, pipeline.limits, Budget(BUFFERED), pressure, intending, storing))
-    adoption = Adoption(ledger, objects, pipeline, reading)
+    idempotency = Idempotency(ledger, intending)
+    intake = Intake(ledger, objects, pipeline.limits, Budget(BUFFERED), pressure, intending, storing)
+    uploads = Uploads(intake, idempotency)
+    adoption = Adoption(ledger, objects, pipeline, idempotency, reading)
     reads = Reads(ledger, reading)
     keyring, tokens = Keyring(ledger.records, asking), Tokens(settings.token_secrets, pipeline.limits)
     pings = {"s3": objects.ping, "records": ledger.records.ping, "redis": services.queue.ping}

@@ -23,6 +23,7 @@ from pipeline.ledger import Ledger
 from pipeline.limits import Limits
 from pipeline.media import Media
 from pipeline.ports import Label, ObjectStore
+from pipeline.repeats import Turn
 from pipeline.sniff import HEAD, Type, sniff
 
 log = structlog.get_logger()
@@ -40,8 +41,12 @@ class Intake:
     ledger_threads: Executor
     object_threads: Executor
 
-    async def take(self, submission: Submission, file: AsyncIterator[memoryview], most: int | None) -> Media:
+    async def take(
+        self, submission: Submission, file: AsyncIterator[memoryview], most: int | None, turn: Turn | None = None
+    ) -> Media:
         """Store the file and return its record; `most` is the size that the file cannot exceed, if known.
+
+        `turn` is that of the request's Idempotency-Key, if it has one.
 
         Raises `ProblemError`, and `ClientDisconnect` when the client goes away; what was stored is then taken back.
         """
@@ -50,7 +55,8 @@ class Intake:
         media = self._describe(submission, self._type_of(b"".join(head)))
         log.debug("upload_began", media_id=media.id)
         room = PART if most is None else min(PART, most)
-        async with self.budget.admitted(room), intended(media, self.ledger, self.ledger_threads) as hold:
+        also = () if turn is None else (turn.begins(media.id),)
+        async with self.budget.admitted(room), intended(media, self.ledger, self.ledger_threads, also) as hold:
             stored = await self._store(media, submission, hold, _whole(head, file), room)
             settled = await settle(await hold.task(), stored, self.ledger, self.ledger_threads)
         if not arrived(settled):

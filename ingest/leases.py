@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,6 +10,7 @@ from dataclasses import replace
 import structlog
 
 from ingest.problems import ProblemError
+from pipeline.changes import Change, RefusedError
 from pipeline.errors import DarkroomError, LeaseLostError
 from pipeline.ledger import Ledger
 from pipeline.media import Media
@@ -47,9 +48,12 @@ class Hold:
 
 
 @asynccontextmanager
-async def intended(media: Media, ledger: Ledger, threads: Executor) -> AsyncIterator[Hold]:
-    """Write the upload's first transaction meanwhile, then renew its lease until the block ends."""
-    intent = asyncio.get_running_loop().run_in_executor(threads, _intend, ledger, media)
+async def intended(media: Media, ledger: Ledger, threads: Executor, also: Sequence[Change] = ()) -> AsyncIterator[Hold]:
+    """Write the upload's first transaction meanwhile, then renew its lease until the block ends.
+
+    `also` are changes that it is to make: when one is refused, another request has the upload's Idempotency-Key.
+    """
+    intent = asyncio.get_running_loop().run_in_executor(threads, _intend, ledger, media, also)
     hold = Hold(intent, time.monotonic() + ledger.lease.length / 1000)
     renewing = asyncio.create_task(_renew(hold, ledger, threads))
     try:
@@ -59,8 +63,11 @@ async def intended(media: Media, ledger: Ledger, threads: Executor) -> AsyncIter
         await asyncio.wait([renewing])
 
 
-def _intend(ledger: Ledger, media: Media) -> Task:
-    return ledger.intend(replace(media, position=ledger.next_position(media.project_id)))
+def _intend(ledger: Ledger, media: Media, also: Sequence[Change]) -> Task:
+    try:
+        return ledger.intend(replace(media, position=ledger.next_position(media.project_id)), also)
+    except RefusedError as refusal:
+        raise ProblemError("request_in_progress") from refusal
 
 
 async def _renew(hold: Hold, ledger: Ledger, threads: Executor) -> None:

@@ -22,16 +22,17 @@ _URL: Json = {"type": "string", "format": "uri"}
 # Any endpoint may answer these.
 _ANYWHERE = ("host_not_allowed", "origin_not_allowed", "internal_error")
 _GUARDED = ("credentials_missing", "credentials_invalid", "token_expired", "right_missing", "records_unavailable")
+_ONCE = ("idempotency_key_invalid", "request_in_progress", "idempotency_key_reused")
 _FORM = (
     *("no_file", "file_empty", "two_files", "unexpected_file", "not_multipart", "boundary_missing", "malformed_form"),
     *("form_truncated", "too_many_fields", "field_too_large", "project_id_missing", "project_id_invalid"),
     *("project_id_after_file", "project_id_conflict", "request_timeout", "upload_superseded", "bytes_exceeded"),
     *("format_unsupported", "type_not_accepted", "busy", "storage_unavailable", "records_unavailable"),
-    *("shutting_down", "overloaded", "project_forbidden"),
+    *("shutting_down", "overloaded", "project_forbidden", *_ONCE),
 )
 _ADOPTION = (
     *("malformed_json", "key_invalid", "project_id_missing", "project_id_invalid", "object_missing", "object_changed"),
-    *("bytes_exceeded", "body_too_large", "type_not_accepted", "unavailable", "project_forbidden"),
+    *("bytes_exceeded", "body_too_large", "type_not_accepted", "unavailable", "project_forbidden", *_ONCE),
 )
 
 
@@ -87,6 +88,7 @@ def _upload(limits: Limits) -> Json:
         parameters=[
             _parameter("projectId", "query", _PROJECT, "Instead of the form field.", required=False),
             _parameter("X-Project-Id", "header", _PROJECT, "Instead of the form field.", required=False),
+            _idempotency_key(),
         ],
         requestBody={"required": True, "content": {"multipart/form-data": {"schema": form}}},
     )
@@ -99,7 +101,13 @@ def _adoption() -> Json:
         "200": _answer("The object was taken before: this is its media", "Created"),
     }
     body = {"required": True, "content": {"application/json": {"schema": wanted}}}
-    return _operation("Take an object that is in the bucket already", answers, _ADOPTION, requestBody=body)
+    return _operation(
+        "Take an object that is in the bucket already",
+        answers,
+        _ADOPTION,
+        requestBody=body,
+        parameters=[_idempotency_key()],
+    )
 
 
 def _token(limits: Limits) -> Json:
@@ -185,6 +193,11 @@ def _answer(description: str, schema: str | None = None) -> Json:
 
 def _parameter(name: str, place: str, schema: Json, description: str, *, required: bool = True) -> Json:
     return {"name": name, "in": place, "required": required, "schema": schema, "description": description}
+
+
+def _idempotency_key() -> Json:
+    schema = {"type": "string", "pattern": "^[!-~]{1,255}$"}
+    return _parameter("Idempotency-Key", "header", schema, "A request sent again is not done again.", required=False)
 
 
 def _media_id() -> Json:

@@ -10,6 +10,8 @@ from pipeline.limits import REASONS
 
 RETRY_AFTER: Mapping[int, int] = MappingProxyType({503: 5, 429: 60})
 """Seconds after which a client may try again, by status: something is away, or a backlog has to be worked off."""
+_SOON = frozenset({"request_in_progress"})
+"""Codes of other statuses after which the same request is worth another try in a second."""
 
 PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
@@ -35,6 +37,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
             400,
             "A key names one object of the bucket in 1 to 1024 bytes; those under projects/ and renditions/ are taken.",
         ),
+        "idempotency_key_invalid": (400, "An Idempotency-Key is 1 to 255 visible ASCII characters, sent once."),
         "cursor_invalid": (400, "This cursor was not given out here."),
         "limit_invalid": (400, "The limit must be a number from 1 to 200."),
         "credentials_missing": (401, "Send an API key or an upload token: Authorization: Bearer ..."),
@@ -50,6 +53,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "object_missing": (404, "There is no such object in the bucket."),
         "method_not_allowed": (405, "This address does not take that method."),
         "request_timeout": (408, "No data came for too long."),
+        "request_in_progress": (409, "The first request with this Idempotency-Key is still being served."),
         "upload_superseded": (409, "The upload was ended from elsewhere before it was complete."),
         "not_failed": (409, "Only a media that has failed can be tried again."),
         "original_missing": (409, "The upload itself failed: there is no original to try again with. Upload it again."),
@@ -58,6 +62,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "body_too_large": (413, "The body is larger than this address takes."),
         "format_unsupported": (415, REASONS["format_unsupported"]),
         "type_not_accepted": (415, REASONS["type_not_accepted"]),
+        "idempotency_key_reused": (422, "This Idempotency-Key was sent with another request before."),
         "overloaded": (429, "So much is waiting to be processed that more cannot be taken now. Try again later."),
         "internal_error": (500, "Something went wrong on our side."),
         "busy": (503, "Too many uploads are going on. Try again shortly."),
@@ -82,7 +87,7 @@ class ProblemError(Exception):
 def reply(problem: ProblemError, detail: str | None = None) -> JSONResponse:
     """The error as a response; `detail` says more about the inside, and is for development only."""
     body = {"success": False, "error": problem.sentence, "code": problem.code}
-    wait = RETRY_AFTER.get(problem.status)
+    wait = 1 if problem.code in _SOON else RETRY_AFTER.get(problem.status)
     headers = {} if wait is None else {"Retry-After": str(wait)}
     if problem.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"

@@ -56,11 +56,14 @@ class Ledger:
         """Draw a position in the project, from 0; never drawn again, so a gap stays when the upload fails."""
         return int(self.records.update(protocol.next_position(project_id))["next"]) - 1
 
-    def intend(self, media: Media) -> Task:
-        """The upload's first transaction: the record and its `upload` row, held by the caller."""
+    def intend(self, media: Media, also: Sequence[Change] = ()) -> Task:
+        """The upload's first transaction: the record and its `upload` row, held by the caller.
+
+        Raises `RefusedError` when a change that goes with it does not hold.
+        """
         now = self.records.now()
         row = protocol.insert_held(media, "upload", self.queue_of(media, "upload"), now, self.lease)
-        self.records.write([protocol.create(replace(media, updated_at=now)), row])
+        self.records.write([protocol.create(replace(media, updated_at=now)), row, *also])
         return task_of(row.row | row.key.attributes)
 
     def claims(self, bucket: str, key: str, generation: str, project_id: str, job_id: str | None) -> tuple[Key, ...]:

@@ -149,7 +149,7 @@ def settles(server: Ingest, project: str, reason: str) -> dict[str, Any]:
 
 
 @contextmanager
-def begun(server: Ingest, project: str, sent: int, size: int) -> Iterator[socket.socket]:
+def begun(server: Ingest, project: str, sent: int, size: int, *headers: str) -> Iterator[socket.socket]:
     """An upload of `size` bytes of which `sent` are on their way when this returns."""
     head, tail = form([field("projectId", project), file(b"@@")]).split(b"@@")
     length = len(head) + size + len(tail)
@@ -157,6 +157,7 @@ def begun(server: Ingest, project: str, sent: int, size: int) -> Iterator[socket
         f"POST /api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {length}"
     )
     with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+        request = "\r\n".join((request, *headers))
         connection.sendall(request.encode() + b"\r\n\r\n" + head + PNG + bytes(sent - len(PNG)))
         yield connection
 
