@@ -9,13 +9,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline import schema
+from pipeline import schema, stilltables
 from pipeline.ladder import Audio, Rung, VideoSettings
 from pipeline.limits import Limits
 from pipeline.mistakes import explain
 from pipeline.protocol import Lease
-from pipeline.renditions import Poster, Still
+from pipeline.renditions import Fact, Poster, Still
 from pipeline.retries import Terms
+from pipeline.tables import Table
 from pipeline.tasks import CONTROL, stage_of
 
 
@@ -42,13 +43,14 @@ class Stage:
 class Pipeline:
     """What `pipeline.toml` says.
 
-    `threads` is the number of worker threads by queue, `most_of` how many tasks of one project may run at once, where
-    that is bounded, `memory` the bytes of address space that a queue's children get whatever their plan says;
-    `give_up`, `backlog` and `orphan_wait` are seconds.
+    `metadata` is what a photo's record tells of its making, `threads` the number of worker threads by queue, `most_of`
+    how many tasks of one project may run at once, where that is bounded, `memory` the bytes of address space that a
+    queue's children get whatever their plan says; `give_up`, `backlog` and `orphan_wait` are seconds.
     """
 
     limits: Limits
     stills: tuple[Still, ...]
+    metadata: frozenset[Fact]
     ladder: tuple[Rung, ...]
     audio: Audio
     poster: Poster
@@ -87,7 +89,7 @@ def load(path: Path) -> Pipeline:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is no TOML: {error}") from None
-    dangling = list(schema.dangling(tables))
+    dangling = [*schema.dangling(tables), *stilltables.contradictions(tables)]
     try:
         file = schema.File.model_validate(tables)
     except ValidationError as error:
@@ -102,7 +104,12 @@ def build(file: schema.File) -> Pipeline:
     terms = {name: _terms(table) for name, table in file.retries.items()}
     return Pipeline(
         limits=Limits(**_plain(file.limits)),
-        stills=tuple(Still(name=name, **_plain(table)) for name, table in file.stills.items()),
+        stills=tuple(
+            still
+            for name, table in file.stills.items()
+            for still in table.stills(name, file.encoders, [*file.metadata.keep])
+        ),
+        metadata=file.metadata.record,
         ladder=tuple(Rung(**_plain(table)) for table in file.ladder),
         audio=Audio(**_plain(file.audio)),
         poster=Poster(**_plain(file.poster)),
@@ -137,5 +144,5 @@ def _refusal(path: Path, mistakes: list[str]) -> ConfigError:
     return ConfigError("\n  - ".join((f"{path} has mistakes:", *mistakes)))
 
 
-def _plain(table: schema.Table) -> dict[str, Any]:
+def _plain(table: Table) -> dict[str, Any]:
     return {name: getattr(table, name) for name in type(table).model_fields}

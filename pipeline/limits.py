@@ -3,12 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 from pipeline.probes import Probe
 
 # A still needs one frame, but whoever plays an animation decodes them all: together they may hold this many times the
 # pixels that one picture may have.
 ANIMATION = 10
+
+Truncated = Literal["reject", "accept-with-warning"]
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
@@ -37,7 +40,7 @@ class Limits:
     """The most that is accepted.
 
     Bytes; pixels of one frame; pixels of one side; frames of an animation; seconds; tracks. `accept` are MIME types as
-    inspection names them.
+    inspection names them; `truncated` is what becomes of a JPEG whose end is missing.
     """
 
     bytes: int
@@ -47,6 +50,7 @@ class Limits:
     duration: float
     streams: int
     accept: frozenset[str]
+    truncated: Truncated = "reject"
 
 
 @dataclass(frozen=True)

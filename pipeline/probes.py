@@ -1,9 +1,12 @@
-"""What inspection found in a file: facts about the picture or the film, none about who made it."""
+"""What inspection found in a file: facts about the picture or the film."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any, Literal, Self
+
+TRUNCATED = "image_truncated"
+"""The warning about a picture whose end is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,10 @@ class Probe:
     frames: int = 1
     """Frames of an animated image; of a video as far as the container knows them, else 0."""
     has_alpha: bool = False
+    metadata: Mapping[str, Any] | None = None
+    """Of a photo, what the configuration asks for: `taken`, `camera`, `lens`, `exposure`, `gps`."""
+    warnings: tuple[str, ...] = ()
+    """What is wrong with the file that was accepted all the same: stable codes."""
 
     # Video only.
     container: str | None = None
@@ -82,6 +89,7 @@ class Probe:
         if self.frame_rate is not None:
             facts["frameRateExact"] = self.frame_rate
             facts["frameRate"] = round(float(Fraction(self.frame_rate)), 3)
+        facts["warnings"] = list(self.warnings) or None
         return {name: value for name, value in facts.items() if value is not None}
 
     @classmethod
@@ -94,7 +102,7 @@ class Probe:
         known = {field.name: facts[_camel(field.name)] for field in fields(cls) if _camel(field.name) in facts}
         if "frameRateExact" in facts:
             known["frame_rate"] = facts["frameRateExact"]
-        return cls(**known)
+        return cls(**known | {"warnings": tuple(known.get("warnings", ()))})
 
 
 def _camel(name: str) -> str:

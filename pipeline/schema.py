@@ -1,26 +1,16 @@
 """The shape of `pipeline.toml`, table by table. Units are read here, so that the code beyond knows only numbers."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline import units
+from pipeline.limits import Truncated
 from pipeline.mistakes import nearest
-
-
-def _unit(parse: Callable[[str], float]) -> BeforeValidator:
-    return BeforeValidator(parse)
-
-
-Bytes = Annotated[int, _unit(units.size), Field(gt=0)]
-Seconds = Annotated[float, _unit(units.seconds), Field(gt=0)]
-Rate = Annotated[int, _unit(units.rate), Field(gt=0)]
-Pixels = Annotated[int, _unit(units.pixels), Field(gt=0)]
-Fraction = Annotated[float, _unit(units.share)]
-Count = Annotated[int, Field(gt=0)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
-
+from pipeline.renditions import Format
+from pipeline.stilltables import Encoders, MetadataTable, StillTable
+from pipeline.tables import Bytes, Count, Fraction, Name, Pixels, Quality, Rate, Seconds, Table, mapping, unit
 
 STAGES = (
     "submit",
@@ -38,12 +28,6 @@ STAGES = (
 """Every kind of work there is, in the order of a file's way."""
 
 
-class Table(BaseModel):
-    """A table of the file: unknown keys are mistakes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
 class Retries(Table):
     """How often and how patiently: `wait` has the first and the longest of doubling waits, or all of them."""
 
@@ -59,7 +43,7 @@ class StageTable(Table):
     timeout: Seconds
     long: str | None = None
     big: str | None = None
-    long_over: Annotated[float, _unit(units.seconds)] = 0.0
+    long_over: Annotated[float, unit(units.seconds)] = 0.0
 
 
 class Queue(Table):
@@ -79,17 +63,8 @@ class LimitsTable(Table):
     frames: Count
     duration: Seconds
     streams: Count
+    truncated: Truncated = "reject"
     accept: Annotated[frozenset[str], Field(strict=False)]
-
-
-class StillTable(Table):
-    """One image rendition."""
-
-    width: Count
-    height: Count
-    fit: Literal["inside"] = "inside"
-    format: Literal["jpeg", "webp", "avif"] = "jpeg"
-    quality: Annotated[int, Field(ge=1, le=100)] = 80
 
 
 class PosterTable(Table):
@@ -98,8 +73,8 @@ class PosterTable(Table):
     at: Fraction
     width: Count = 1920
     height: Count = 1920
-    format: Literal["jpeg", "webp", "avif"] = "jpeg"
-    quality: Annotated[int, Field(ge=1, le=100)] = 80
+    format: Format = "jpeg"
+    quality: Quality = 80
 
 
 class RungTable(Table):
@@ -169,6 +144,8 @@ class File(Table):
     queues: dict[Name, Queue]
     stages: dict[Name, StageTable]
     stills: dict[Name, StillTable]
+    encoders: Encoders = Encoders()
+    metadata: MetadataTable = MetadataTable()
     ladder: list[RungTable] = Field(min_length=1)
     audio: AudioTable
     video: VideoTable
@@ -179,16 +156,12 @@ class File(Table):
 
 def dangling(tables: Mapping[str, Any]) -> Iterator[str]:
     """What names something that is not there: queues, retry policies, stages. Looks at the tables as they were read."""
-    stages, queues, retries = (_mapping(tables.get(name)) for name in ("stages", "queues", "retries"))
+    stages, queues, retries = (mapping(tables.get(name)) for name in ("stages", "queues", "retries"))
     for name, stage in stages.items():
         if name not in STAGES:
             yield f"stages.{name}: unknown stage; {nearest(name, STAGES)}"
         for field, there in (("queue", queues), ("long", queues), ("big", queues), ("retries", retries)):
-            named = _mapping(stage).get(field)
+            named = mapping(stage).get(field)
             if isinstance(named, str) and named not in there:
                 yield f"stages.{name}.{field}: there is no {named!r}; {nearest(named, list(there))}"
     yield from (f"stages.{name}: is missing" for name in STAGES if name not in stages)
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline.errors import PermanentError
 from pipeline.limits import Rejected
 from pipeline.plan import Plan
+from pipeline.probes import TRUNCATED
 from pipeline.renditions import Still
 from workers.decoding import ask
 from workers.jobs import File, Job, Made, Promise
@@ -25,7 +26,14 @@ def make(job: Job) -> Made:
         PermanentError: the original cannot be decoded.
         TransientError: the child failed in a way that another attempt may not meet.
     """
-    return stills(job.source(), job.plan.stills, pixels=job.probe.pixels, scratch=job.scratch, children=job.children)
+    return stills(
+        job.source(),
+        job.plan.stills,
+        pixels=job.probe.pixels,
+        scratch=job.scratch,
+        children=job.children,
+        truncated=TRUNCATED in job.probe.warnings,
+    )
 
 
 def promises(wanted: Sequence[Still]) -> tuple[Promise, ...]:
@@ -33,12 +41,24 @@ def promises(wanted: Sequence[Still]) -> tuple[Promise, ...]:
     return tuple(Promise(suffix=each.suffix, mime_type=each.mime_type, rendition=each.name) for each in wanted)
 
 
-def stills(source: Path, wanted: Sequence[Still], *, pixels: int, scratch: Path, children: Children) -> Made:
-    """The stills of an image file of at most so many pixels, written into `scratch`. Raises as `make` does."""
+def stills(
+    source: Path,
+    wanted: Sequence[Still],
+    *,
+    pixels: int,
+    scratch: Path,
+    children: Children,
+    truncated: bool = False,
+) -> Made:
+    """The stills of an image file of at most so many pixels, written into `scratch`. Raises as `make` does.
+
+    `truncated` says that the file was accepted although its end is missing.
+    """
     request = {
         "source": str(source.resolve()),
         "folder": str(scratch.resolve()),
         "pixels": pixels,
+        "truncated": truncated,
         "stills": [still.to_dict() for still in wanted],
     }
     answer = ask("stills", request, scratch, children)

@@ -32,7 +32,8 @@ def validate(turn: Turn) -> None:
     """Fetch the original, look inside, judge, plan."""
     tools, media = turn.tools, turn.claimed.media
     with scratch(tools) as folder:
-        verdict = inspect(_original(tools, media, folder), turn.holding.children, tools.pipeline.limits)
+        original, rules = _original(tools, media, folder), tools.pipeline
+        verdict = inspect(original, turn.holding.children, rules.limits, rules.metadata)
     if isinstance(verdict, Rejected):
         turn.commit(Refused(verdict.reason, verdict.error))
     else:

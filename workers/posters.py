@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from pipeline.errors import PermanentError
+from pipeline.framing import inside
 from pipeline.limits import REASONS
 from pipeline.plan import Plan, picture_end
-from pipeline.renditions import Still, inside
+from pipeline.renditions import Still
 from workers import images
 from workers import video as ffmpeg
 from workers.jobs import Job, Made, Promise

@@ -41,8 +41,14 @@ def test_a_photo_comes_out_with_all_its_stills(stack: Running, tmp_path: Path) -
     assert record["status"] == "ready"
     assert record["originalName"] == "Meer & Möwe.jpg"
     assert (record["probe"]["width"], record["probe"]["height"]) == (2000, 3000)
-    assert record["placeholder"].keys() >= {"thumbHash", "color"}
-    sizes = {"thumbnail": (200, 300), "small": (427, 640), "medium": (853, 1280), "large": (1365, 2048)}
+    assert record["placeholder"].keys() >= {"thumbHash", "color", "dataUri"}
+    sizes = {
+        "thumbnail": (200, 300),
+        "small": (427, 640),
+        "medium": (853, 1280),
+        "medium.avif": (853, 1280),
+        "large": (1365, 2048),
+    }
     assert record["urls"].keys() == {"original", *sizes}
     for name, size in sizes.items():
         answer = get(record["urls"][name])

@@ -62,6 +62,62 @@ def test_all_mistakes_are_told_at_once_with_the_nearest_right_name(tmp_path: Pat
     assert "lease.renewal: 20 s is too seldom: a lease of 30 s is renewed twice before it ends" in text
 
 
+def test_every_mistake_in_a_still_is_told_at_once(tmp_path: Path) -> None:
+    text = refusal(
+        tmp_path,
+        ('fit = "inside"\nformat = "jpeg"\nquality = 80', 'fit = "within"\nformat = "jpg"\nquality = 101'),
+        ("[stills.small]\nwidth = 640\nheight = 640", '[stills.poster]\nfit = "cover"\nbackground = "white"'),
+        ('formats = ["webp", "avif"]', 'formats = ["webp", "webp"]\nformat = "avif"\ngravity = "center"'),
+        ("quality = 82\nprogressive", 'fit = "cover"\ngravity = "center"\nquality = 82\nprogressive'),
+        ("speed = 8", "speed = 11"),
+        ('record = ["taken"', 'record = ["owner"'),
+        ('truncated = "reject"', 'truncated = "accept"'),
+    )
+    for mistake in (
+        "stills.thumbnail.fit: input should be 'inside', 'cover' or 'contain', not 'within'",
+        "stills.thumbnail.format: input should be 'jpeg', 'webp' or 'avif', not 'jpg'",
+        "stills.thumbnail.quality: 101 is no quality; it is a number from 1 to 100",
+        "stills.poster: is the name of another rendition; taken are: animation, audio, ",
+        "stills.poster: needs a width, a height or both",
+        "stills.poster.fit: 'cover' fills a box; it needs a width and a height",
+        "stills.poster.background: ",
+        "stills.medium.formats: stands beside format; give one of them",
+        "stills.medium.formats: names one twice",
+        "stills.medium.gravity: nothing is cut off",
+        "stills.medium.quality.avif: the still is not made in that format",
+        "stills.large.gravity: input should be 'centre', 'north', ",
+        "encoders.avif.speed: ",
+        "metadata.record",
+        "limits.truncated: input should be 'reject' or 'accept-with-warning', not 'accept'",
+    ):
+        assert f"\n  - {mistake}" in text, mistake
+
+
+def test_a_pipeline_without_stills_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.toml"
+    head, _, tail = TOML.read_text().partition("[stills.thumbnail]")
+    path.write_text(head + "[stills]\n" + tail[tail.index("[encoders]") :])
+    with pytest.raises(ConfigError, match="stills: is empty"):
+        load(path)
+
+
+def test_the_formats_of_a_still_are_stills_that_differ_in_name_key_and_quality() -> None:
+    webp, avif = (still for still in load(TOML).stills if still.name.startswith("medium"))
+    assert (webp.name, webp.format, webp.quality, webp.effort) == ("medium", "webp", 80, 2)
+    assert (avif.name, avif.format, avif.quality, avif.effort) == ("medium.avif", "avif", 60, 8)
+    assert avif.suffix == f"medium-{avif.recipe}.avif"
+    assert webp.recipe != avif.recipe
+
+
+def test_what_renditions_keep_is_part_of_their_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.toml"
+    path.write_text(TOML.read_text().replace("keep = []", 'keep = ["icc", "copyright"]'))
+    kept, bare = load(path).stills[0], load(TOML).stills[0]
+    assert kept.keep == ("copyright", "icc")
+    assert kept.recipe != bare.recipe
+    assert type(kept).from_dict(kept.to_dict()) == kept
+
+
 def test_a_file_that_is_not_there_or_no_toml_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot be read: No such file.*Set PIPELINE"):
         load(tmp_path / "none.toml")

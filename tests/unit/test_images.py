@@ -193,7 +193,7 @@ def test_the_placeholder_shows_the_picture(tmp_path: Path) -> None:
     sea.paste("#ffcc00", (0, 0, 80, 80))
     placeholder = stills(builders.photo(tmp_path / "photo.png", picture=sea), THUMBNAIL).placeholder
     assert placeholder is not None
-    assert set(placeholder) == {"thumbHash", "color"}
+    assert set(placeholder) == {"thumbHash", "color", "dataUri"}
     assert 15 < len(base64.b64decode(placeholder["thumbHash"])) < 30
     assert near([tuple(bytes.fromhex(placeholder["color"].removeprefix("#")))], [(0x33, 0x66, 0x99)])
 

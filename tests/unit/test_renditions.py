@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.renditions import Poster, Still, inside, recipe
+from pipeline.framing import inside
+from pipeline.renditions import Poster, Still, recipe
 
 SIDES = st.integers(1, 20_000)
 
@@ -28,6 +29,19 @@ def test_a_still_out_of_a_plan_keeps_the_recipe_it_was_promised_under() -> None:
     still = Still.from_dict(promised)
     assert still.suffix == "thumbnail-0ldc0de5.jpg"
     assert still.to_dict() == promised
+
+
+def test_a_still_out_of_an_older_plan_is_read() -> None:
+    older = {
+        "name": "a",
+        "width": 3,
+        "height": 4,
+        "fit": "inside",
+        "format": "webp",
+        "quality": 7,
+        "recipe": "0ldc0de5",
+    }
+    assert Still.from_dict(older).suffix == "a-0ldc0de5.webp"
 
 
 @pytest.mark.parametrize(

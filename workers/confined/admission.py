@@ -69,14 +69,17 @@ def open_image(path: Path, pixels: int) -> ImageFile.ImageFile | None:
         raise RefusedError("image_undecodable") from error
 
 
-def decode(image: Image.Image) -> None:
-    """Decode the current frame in place; raises RefusedError if it is damaged or incomplete."""
+def decode(image: Image.Image, *, truncated: bool = False) -> None:
+    """Decode the current frame in place; raises RefusedError if it is damaged or, unless `truncated`, incomplete."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = truncated
     try:
         image.load()
     except MemoryError:
         raise
     except Exception as error:
         raise RefusedError("image_undecodable") from error
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False  # opening a file asks for it too
 
 
 def format_of(image: Image.Image) -> str:

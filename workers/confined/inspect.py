@@ -14,10 +14,10 @@ _FILM_MEMORY = 768 * 2**20
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """`{"probe": ...}` of the file `source` under `limits`; raises RefusedError."""
+    """`{"probe": ...}` of the file `source` under `limits`, with what `metadata` lists; raises RefusedError."""
     path = Path(request["source"])
     limits = Limits(**{**request["limits"], "accept": frozenset(request["limits"]["accept"])})
-    probe = inspect_photo(path, limits)
+    probe = inspect_photo(path, limits, request.get("metadata", ()))
     if probe is None:
         if sys.platform == "linux":
             resource.setrlimit(resource.RLIMIT_AS, (_FILM_MEMORY, _FILM_MEMORY))

@@ -1,14 +1,16 @@
 """Inspecting an image: facts from its header first, then proof that it can be decoded."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from PIL import Image, ImageFile
 
 from pipeline.limits import Limits, Rejected, judge
-from pipeline.probes import Probe
-from workers.confined import gif
+from pipeline.probes import TRUNCATED, Probe
+from pipeline.renditions import Fact
+from workers.confined import gif, metadata
 from workers.confined.admission import SIDEWAYS, decode, format_of, open_image, orientation
 from workers.confined.refusal import RefusedError
 
@@ -22,9 +24,12 @@ _FRAMES: Mapping[str, Callable[[Image.Image, Path, Limits], int]] = MappingProxy
     }
 )
 
+_FILL = 128  # what libjpeg puts where nothing is left to decode
+_ENOUGH = 0.1  # of a picture's rows
 
-def inspect_photo(path: Path, limits: Limits) -> Probe | None:
-    """The probe of an image that was decoded to its end; None if the file is no image.
+
+def inspect_photo(path: Path, limits: Limits, wanted: Collection[Fact] = ()) -> Probe | None:
+    """The probe of an image that was decoded to its end, with the wanted facts; None if the file is no image.
 
     A JPEG is decoded at an eighth of its size, which reads every bit of it and costs a third; others are decoded in
     full. Raises RefusedError.
@@ -36,9 +41,28 @@ def inspect_photo(path: Path, limits: Limits) -> Probe | None:
     verdict = judge(probe, limits)
     if isinstance(verdict, Rejected):
         raise RefusedError(verdict.reason)
+    probe = replace(probe, metadata=metadata.facts(image, wanted) or None)
     image.draft(None, (1, 1))
-    decode(image)
+    try:
+        decode(image)
+    except RefusedError:
+        if probe.format != "jpeg" or limits.truncated == "reject":
+            raise
+        _decode_beginning(path, limits)
+        return replace(probe, warnings=(TRUNCATED,))
     return probe
+
+
+def _decode_beginning(path: Path, limits: Limits) -> None:
+    """Decode what there is of a JPEG; raises RefusedError if that is next to nothing: the rest is filled with grey."""
+    image = open_image(path, limits.pixels)
+    if image is None:
+        raise RefusedError("image_undecodable")
+    image.draft(None, (1, 1))
+    decode(image, truncated=True)
+    shown = image.convert("L").point(lambda value: abs(value - _FILL) > 1 and _FILL).getbbox()
+    if shown is None or shown[3] < _ENOUGH * image.height:
+        raise RefusedError("image_undecodable")
 
 
 def _describe(image: ImageFile.ImageFile, path: Path, limits: Limits) -> Probe:

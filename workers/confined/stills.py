@@ -1,16 +1,19 @@
 """`python -I -m workers.confined.stills`: every still of one picture, from one decode."""
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from pipeline.framing import Frame
 from pipeline.renditions import Still
-from workers.confined import admission, pixels
-from workers.confined.colour import to_srgb
-from workers.confined.encoding import encode, verify
+from workers.confined import admission, metadata, pixels
+from workers.confined.canvas import lay
+from workers.confined.colour import PROFILE, profile_of, render
+from workers.confined.encoding import encode
 from workers.confined.placeholder import placeholder
 from workers.confined.refusal import RefusedError
 from workers.confined.serving import serve
@@ -27,9 +30,6 @@ _TURNED = {
 
 # A JPEG is decoded at a scale that leaves this many times the pixels needed on a side, so that resampling stays sharp.
 _HEADROOM = 1.5
-# First average to this many times the target, then resample: measured as sharp, at a third of the time.
-_GAP = 2.0
-_FILTER = Image.Resampling.LANCZOS
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,10 @@ class Order:
     """What the steps need to know beside the pixels: the largest still's size as the source lies, and its facts."""
 
     size: tuple[int, int]
-    orientation: int
-    profile: bytes | None
+    orientation: int = 1
+    profile: bytes | None = None
+    keep_profile: bool = False
+    truncated: bool = False
 
 
 Step = Callable[[Image.Image, Order], Image.Image]
@@ -53,9 +55,9 @@ def draft(image: Image.Image, order: Order) -> Image.Image:
     return image
 
 
-def decode(image: Image.Image, _: Order) -> Image.Image:
+def decode(image: Image.Image, order: Order) -> Image.Image:
     """Turn bytes into pixels, once."""
-    admission.decode(image)
+    admission.decode(image, truncated=order.truncated)
     return image
 
 
@@ -72,21 +74,15 @@ def expand(image: Image.Image, _: Order) -> Image.Image:
 
 
 def shrink(image: Image.Image, order: Order) -> Image.Image:
-    """Resample to the largest still; alpha is multiplied in meanwhile, so that hidden colours do not bleed."""
-    if image.size == order.size:
-        return image
-    mode = image.mode
-    if mode in pixels.MULTIPLIED:
-        image = image.convert(pixels.MULTIPLIED[mode])
-    image = image.resize(order.size, _FILTER, reducing_gap=_GAP)
-    return image.convert(mode) if mode in pixels.MULTIPLIED else image
+    """Resample to the largest still."""
+    return pixels.resample(image, order.size)
 
 
 def colour(image: Image.Image, order: Order) -> Image.Image:
     """Convert to sRGB, on the small image."""
     if image.mode in {"L", "RGB", "RGBA"} and not order.profile:
         return image
-    return to_srgb(image, order.profile)
+    return render(image, order.profile, keep=order.keep_profile)
 
 
 def upright(image: Image.Image, order: Order) -> Image.Image:
@@ -96,10 +92,11 @@ def upright(image: Image.Image, order: Order) -> Image.Image:
     return image.transpose(_TURNED[order.orientation])
 
 
-def bare(image: Image.Image, _: Order) -> Image.Image:
-    """Copy the pixels alone: position, camera, owner and profile stay behind."""
+def bare(image: Image.Image, order: Order) -> Image.Image:
+    """Copy the pixels alone, with the profile that they need: position, camera and owner stay behind."""
     clean = Image.new(image.mode, image.size)
     clean.paste(image)
+    clean.info = {PROFILE: image.info[PROFILE]} if order.profile and PROFILE in image.info else {}
     return clean
 
 
@@ -110,37 +107,62 @@ STEPS: tuple[Step, ...] = (draft, decode, eight_bits, expand, shrink, colour, up
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Write the `stills` of the file `source` into `folder`; facts about them, in the order they were asked for.
 
-    `{"stills": [{"width", "height"}, ...], "placeholder": {...}}`. Raises RefusedError.
+    `{"stills": [{"width", "height"}, ...], "placeholder": {...}}`. With `truncated` a JPEG may lack its end. Raises
+    RefusedError.
     """
-    image = admission.open_image(Path(request["source"]), request["pixels"])
+    source = Path(request["source"])
+    image = admission.open_image(source, request["pixels"])
     if image is None:
         raise RefusedError("image_undecodable")
     stills = [Still.from_dict(still) for still in request["stills"]]
-    made = cascade(image, stills)
-    for still, picture in zip(stills, made, strict=True):
-        path = Path(request["folder"]) / still.suffix
-        encode(picture, still, path)
-        verify(path, still, picture.size)
+    owners = {still.keep: metadata.owner(image, still.keep) for still in stills}
+    profile = profile_of(image, source)
+    turn = admission.orientation(image)
+    made: dict[str, Image.Image] = {}
+    preview: Image.Image = image
+    for keep in sorted({still.keep_profile for still in stills}, reverse=True):
+        alike = [still for still in stills if still.keep_profile == keep]
+        order = Order((0, 0), turn, profile, keep, bool(request.get("truncated")))
+        pictures, preview = cascade(image, alike, order)
+        made |= {still.name: picture for still, picture in zip(alike, pictures, strict=True)}
+    for still in stills:
+        encode(made[still.name], still, Path(request["folder"]) / still.suffix, owners[still.keep])
     return {
-        "stills": [{"width": picture.width, "height": picture.height} for picture in made],
-        "placeholder": placeholder(min(made, key=lambda picture: picture.size)),
+        "stills": [{"width": made[still.name].width, "height": made[still.name].height} for still in stills],
+        "placeholder": placeholder(preview),
     }
 
 
-def cascade(image: Image.Image, stills: Sequence[Still]) -> list[Image.Image]:
-    """The picture in the size of each still, upright, in sRGB, without metadata. Raises RefusedError."""
-    turn = admission.orientation(image)
-    shown = image.size[::-1] if turn in admission.SIDEWAYS else image.size
-    sizes = [still.size(*shown) for still in stills]
-    largest = max(sizes)
-    order = Order(largest[::-1] if turn in admission.SIDEWAYS else largest, turn, image.info.get("icc_profile"))
+def cascade(image: Image.Image, stills: Sequence[Still], order: Order) -> tuple[list[Image.Image], Image.Image]:
+    """The picture as each still shows it, upright, in its colours, without metadata; and the smallest that shows all.
+
+    Raises RefusedError.
+    """
+    sideways = order.orientation in admission.SIDEWAYS
+    shown = image.size[::-1] if sideways else image.size
+    frames = [still.frame(*shown) for still in stills]
+    largest = max((_whole(frame, shown) for frame in frames), key=math.prod)
+    order = replace(order, size=largest[::-1] if sideways else largest)
     for step in STEPS:
         image = step(image, order)
-    made = {largest: image}
-    for size in sorted(set(sizes), reverse=True):
-        image = shrink(image, Order(size, turn, None))
-        made[size] = image
-    return [made[size] for size in sizes]
+    made: dict[int, Image.Image] = {}
+    for at in sorted(range(len(stills)), key=lambda at: frames[at].scale, reverse=True):
+        frame = frames[at]
+        across, down = image.width / shown[0], image.height / shown[1]
+        left, top, right, bottom = frame.crop
+        box = (left * across, top * down, min(right * across, image.width), min(bottom * down, image.height))
+        picture = pixels.resample(image, frame.size, box)
+        made[at] = lay(picture, frame, stills[at])
+        if _whole(frame, shown) == frame.size:
+            image = picture
+    return [made[at] for at in range(len(stills))], image
+
+
+def _whole(frame: Frame, shown: tuple[int, int]) -> tuple[int, int]:
+    """The size of all of the picture at the frame's scale, never enlarged."""
+    if frame.crop == (0.0, 0.0, float(shown[0]), float(shown[1])):
+        return min(frame.size[0], shown[0]), min(frame.size[1], shown[1])
+    return min(math.ceil(shown[0] * frame.scale), shown[0]), min(math.ceil(shown[1] * frame.scale), shown[1])
 
 
 if __name__ == "__main__":
