@@ -1,6 +1,6 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: help run demo test keys chaos soak bench-redelivery bench-fairness check format compose-test clean dead redrive replay orphans
+.PHONY: help run demo test keys chaos soak bench-redelivery bench-fairness bench-ingest check format compose-test clean dead redrive replay orphans
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
@@ -29,6 +29,9 @@ bench-redelivery: $(VENV) ## Measure how soon killed work is taken up and forgot
 
 bench-fairness: $(VENV) ## Measure how long photos take while video chunks wait (ARGS="--photos 60 --chunks 60")
 	@exec .venv/bin/python -m benchmarks.fairness $(ARGS)
+
+bench-ingest: $(VENV) ## Measure uploads beside multer-s3, tus and FastAPI (ARGS="--parts sink --rounds 3 --scale 0.1")
+	@exec .venv/bin/python -m benchmarks.ingest $(ARGS)
 
 check: $(VENV) ## Check style, types and the contracts between packages
 	.venv/bin/ruff check
@@ -60,7 +63,7 @@ compose-test: ## Build the containers and send a photo and a video through them 
 
 clean: ## Remove the virtual environment, caches and RUN_DIR with all its data (not while a stack runs)
 	@if $(DARKROOM) --help >/dev/null 2>&1; then $(DARKROOM) clean; else echo "RUN_DIR is left as it is"; fi
-	rm -rf .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv benchmarks/peers/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The copy of the lock inside says what is installed; the script does nothing when it is the same.

