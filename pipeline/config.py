@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline import schema, stilltables
+from pipeline.animations import Animation
 from pipeline.ladder import Audio, Rung, VideoSettings
 from pipeline.limits import Limits
 from pipeline.mistakes import explain
@@ -51,6 +52,7 @@ class Pipeline:
     limits: Limits
     stills: tuple[Still, ...]
     metadata: frozenset[Fact]
+    animation: Animation | None
     ladder: tuple[Rung, ...]
     audio: Audio
     poster: Poster
@@ -110,6 +112,7 @@ def build(file: schema.File) -> Pipeline:
             for still in table.stills(name, file.encoders, [*file.metadata.keep])
         ),
         metadata=file.metadata.record,
+        animation=Animation(**_plain(file.animation)) if file.animation else None,
         ladder=tuple(Rung(**_plain(table)) for table in file.ladder),
         audio=Audio(**_plain(file.audio)),
         poster=Poster(**_plain(file.poster)),

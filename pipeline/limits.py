@@ -7,10 +7,6 @@ from typing import Literal
 
 from pipeline.probes import Probe
 
-# A still needs one frame, but whoever plays an animation decodes them all: together they may hold this many times the
-# pixels that one picture may have.
-ANIMATION = 10
-
 Truncated = Literal["reject", "accept-with-warning"]
 
 REASONS: Mapping[str, str] = MappingProxyType(
@@ -39,14 +35,16 @@ REASONS: Mapping[str, str] = MappingProxyType(
 class Limits:
     """The most that is accepted.
 
-    Bytes; pixels of one frame; pixels of one side; frames of an animation; seconds; tracks. `accept` are MIME types as
-    inspection names them; `truncated` is what becomes of a JPEG whose end is missing.
+    Bytes; pixels of one frame; pixels of one side; frames of an animation; pixels of all its frames together; seconds;
+    tracks. `accept` are MIME types as inspection names them; `truncated` is what becomes of a
+    JPEG whose end is missing.
     """
 
     bytes: int
     pixels: int
     side: int
     frames: int
+    animation: int
     duration: float
     streams: int
     accept: frozenset[str]
@@ -95,4 +93,4 @@ def judge(probe: Probe, limits: Limits) -> Accepted | Rejected:
 
 def exhausts(frames: int, pixels: int, limits: Limits) -> bool:
     """Whether so many frames of so many pixels each are more than an animation may hold."""
-    return frames > limits.frames or (frames > 1 and frames * pixels > ANIMATION * limits.pixels)
+    return frames > limits.frames or (frames > 1 and frames * pixels > limits.animation)

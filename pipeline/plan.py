@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any, Protocol, Self
 
+from pipeline.animations import Animation
 from pipeline.ladder import Audio, FittedRung, Rung, VideoSettings, fit, frame_rate
 from pipeline.probes import Probe
 from pipeline.renditions import Poster, Still, recipe
@@ -25,6 +26,8 @@ class Config(Protocol):
 
     @property
     def stills(self) -> tuple[Still, ...]: ...  # noqa: D102
+    @property
+    def animation(self) -> Animation | None: ...  # noqa: D102
     @property
     def ladder(self) -> tuple[Rung, ...]: ...  # noqa: D102
     @property
@@ -85,6 +88,7 @@ class Plan:
 
     parts: tuple[str, ...]
     stills: tuple[Still, ...]
+    animation: Animation | None = None
     poster: Poster | None = None
     video: VideoPlan | None = None
     recipe: str = ""
@@ -96,7 +100,8 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON for the record."""
-        return asdict(self) | {"parts": list(self.parts)}
+        animation = self.animation.to_dict() if self.animation else None
+        return asdict(self) | {"parts": list(self.parts), "animation": animation}
 
     @classmethod
     def from_dict(cls, plan: Mapping[str, Any]) -> Self:
@@ -105,6 +110,7 @@ class Plan:
         return cls(
             parts=tuple(plan["parts"]),
             stills=tuple(Still.from_dict(still) for still in plan["stills"]),
+            animation=Animation.from_dict(animation) if (animation := plan.get("animation")) else None,
             poster=Poster(**poster) if poster else None,
             video=_video(video) if video else None,
             recipe=plan["recipe"],
@@ -114,7 +120,9 @@ class Plan:
 def plan(probe: Probe, config: Config) -> Plan:
     """What is made of a file with this probe under this configuration."""
     if probe.kind == "image":
-        return Plan(parts=("thumbnail",), stills=config.stills)
+        animation = config.animation if probe.frames > 1 else None
+        parts = ("thumbnail", "animate") if animation else ("thumbnail",)
+        return Plan(parts=parts, stills=config.stills, animation=animation)
     video = _encoding(probe, config)
     chunks = (f"transcode#{chunk:04}" for chunk in range(video.chunks))
     parts = ("poster", *(("audio",) if video.audio else ()), *chunks, "package")

@@ -37,6 +37,8 @@ class Probe:
     """
     frames: int = 1
     """Frames of an animated image; of a video as far as the container knows them, else 0."""
+    plays: int | None = None
+    """How often an animated image is shown, 0 meaning without end; None for what does not move, or does not say."""
     has_alpha: bool = False
     metadata: Mapping[str, Any] | None = None
     """Of a photo, what the configuration asks for: `taken`, `camera`, `lens`, `exposure`, `gps`."""

@@ -6,11 +6,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline import units
+from pipeline.animations import Format as Film
 from pipeline.limits import Truncated
 from pipeline.mistakes import nearest
 from pipeline.renditions import Format
 from pipeline.stilltables import Encoders, MetadataTable, StillTable
 from pipeline.tables import Bytes, Count, Fraction, Name, Pixels, Quality, Rate, Seconds, Table, mapping, unit
+
+Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
+
 
 STAGES = (
     "submit",
@@ -18,6 +22,7 @@ STAGES = (
     "validate",
     "spread",
     "thumbnail",
+    "animate",
     "poster",
     "audio",
     "transcode",
@@ -61,6 +66,7 @@ class LimitsTable(Table):
     pixels: Pixels
     side: Count
     frames: Count
+    animation: Pixels = 1_000_000_000
     duration: Seconds
     streams: Count
     truncated: Truncated = "reject"
@@ -75,6 +81,28 @@ class PosterTable(Table):
     height: Count = 1920
     format: Format = "jpeg"
     quality: Quality = 80
+
+
+class AnimationTable(Table):
+    """An animated image as a film. The defaults are those of `pipeline.animations.Animation`."""
+
+    width: Count = 1280
+    height: Count = 1280
+    formats: Annotated[tuple[Film, ...], Field(strict=False, min_length=1)] = ("mp4", "webm")
+    background: Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")] = "#ffffff"
+    preset: Preset = "veryfast"
+    crf: Annotated[int, Field(ge=0, le=51)] = 20
+    webm_crf: Annotated[int, Field(ge=0, le=63)] = 30
+    webm_speed: Annotated[int, Field(ge=0, le=8)] = 5
+    threads: Count = 2
+    memory: Bytes = 2 * 2**30
+
+    @field_validator("formats")
+    @classmethod
+    def _once_each(cls, formats: tuple[Film, ...]) -> tuple[Film, ...]:
+        if len(set(formats)) < len(formats):
+            raise ValueError("a format is named twice")
+        return formats
 
 
 class RungTable(Table):
@@ -99,7 +127,7 @@ class VideoTable(Table):
     chunk: Seconds
     max_fps: Count
     mp4: Count
-    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
+    preset: Preset
     crf: Annotated[int, Field(ge=0, le=51)]
     threads: Count
     memory: Bytes
@@ -146,6 +174,7 @@ class File(Table):
     stills: dict[Name, StillTable]
     encoders: Encoders = Encoders()
     metadata: MetadataTable = MetadataTable()
+    animation: AnimationTable | None = None
     ladder: list[RungTable] = Field(min_length=1)
     audio: AudioTable
     video: VideoTable

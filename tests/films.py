@@ -11,6 +11,7 @@ from pathlib import Path
 
 import av
 
+from pipeline.animations import Animation
 from pipeline.ladder import Audio, Rung, VideoSettings
 from pipeline.limits import Limits
 from pipeline.plan import Plan, VideoPlan, plan
@@ -31,6 +32,7 @@ LIMITS = Limits(
     pixels=10**8,
     side=30_000,
     frames=1000,
+    animation=10**9,
     duration=14_400.0,
     streams=64,
     accept=frozenset(
@@ -44,6 +46,7 @@ class Config:
     """A small ladder, so that encoding takes no time."""
 
     stills: tuple[Still, ...] = (Still(name="thumbnail", width=100, height=100),)
+    animation: Animation | None = None
     ladder: tuple[Rung, ...] = (
         Rung(name="180p", height=180, video=600_000),
         Rung(name="90p", height=90, video=200_000),

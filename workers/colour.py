@@ -22,6 +22,11 @@ def scaling(probe: Probe) -> dict[str, str]:
     return {"out_range": "tv"} | ({"out_color_matrix": "bt709"} if _is_rgb(probe) else {})
 
 
+def of_srgb(pixels: str) -> tuple[Step, ...]:
+    """Filters that make a film of sRGB pictures, in BT.709 and these `pixels`; sRGB's curve passes for its own."""
+    return (("scale", {"out_range": "tv", "out_color_matrix": "bt709"}), _format(pixels), _tagged("bt709", "bt709"))
+
+
 def steps(probe: Probe) -> tuple[Step, ...]:
     """Filters after scaling, on few pixels: HDR is tone-mapped, wide gamut narrowed, and the result tagged."""
     if not _must_convert(probe):

@@ -21,8 +21,10 @@ _CRASHED = frozenset(
 )
 
 
-def ask(question: str, request: dict[str, Any], folder: Path, children: Children) -> dict[str, Any] | Rejected:
-    """The answer of `workers.confined.QUESTION`, run confined in `folder`.
+def ask(
+    question: str, request: dict[str, Any], folder: Path, children: Children, *, cpu: int = _CPU, wall: float = _WALL
+) -> dict[str, Any] | Rejected:
+    """The answer of `workers.confined.QUESTION`, run confined in `folder` for so many seconds at most.
 
     A file that is refused, that exhausts its decoder or that crashes it is rejected. Raises what `Children.run` raises
     for all that may be the machine's fault.
@@ -32,9 +34,9 @@ def ask(question: str, request: dict[str, Any], folder: Path, children: Children
         finished = children.run(
             argv,
             cwd=folder,
-            deadline=_WALL,
+            deadline=wall,
             memory=_MEMORY,
-            cpu=_CPU,
+            cpu=cpu,
             file_size=_FILE_SIZE,
             stdin=json.dumps(request).encode(),
         )

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from pipeline.plan import Plan
-from workers import images, packaging, posters, transcoding
+from workers import animation, images, packaging, posters, transcoding
 from workers.jobs import Job, Made, Promise
 
 
@@ -19,6 +19,7 @@ class Stage(NamedTuple):
 WORK: Mapping[str, Stage] = MappingProxyType(
     {
         "thumbnail": Stage(images.promised, images.make),
+        "animate": Stage(animation.promised, animation.animate),
         "poster": Stage(posters.promised, posters.poster),
         "audio": Stage(transcoding.promised, transcoding.audio),
         "transcode": Stage(transcoding.promised, transcoding.transcode),

@@ -59,7 +59,7 @@ def transcode(job: Job) -> Made:
     for rung in video.rungs:
         (job.scratch / rung.name).mkdir()
     length = (stop or _declared(job, video)) - start
-    run(job, ffmpeg.chunk(job.ffmpeg, source, job.probe, video, (start, stop)), done=_counter("frame", length))
+    run(job, ffmpeg.chunk(job.ffmpeg, source, job.probe, video, (start, stop)), done=counter("frame", length))
     init = f"init-{start // video.chunk:04}.mp4"
     made = {rung.name: _collected(job.scratch / rung.name, rung.name, init) for rung in video.rungs}
     counts = {_counted(each.samples, each.timescale, video, start) for each in made.values() if each}
@@ -77,15 +77,23 @@ def audio(job: Job) -> Made:
     folder.mkdir()
     length = int((job.probe.duration or 0) * 10**6)
     argv = ffmpeg.audio(job.ffmpeg, job.source(), job.probe, video)
-    run(job, argv, done=_counter("out_time_us", length), cwd=folder)
+    run(job, argv, done=counter("out_time_us", length), cwd=folder)
     made = _collected(folder, "audio", "init.mp4")
     return _manifested(job, video, {"audio": made} if made else {})
 
 
 def run(
-    job: Job, argv: list[str], *, done: Callable[[str], float | None] | None = None, cwd: Path | None = None
+    job: Job,
+    argv: list[str],
+    *,
+    done: Callable[[str], float | None] | None = None,
+    cwd: Path | None = None,
+    memory: int | None = None,
 ) -> None:
-    """Run ffmpeg confined; `done` reads the fraction done from a line of its progress, or None."""
+    """Run ffmpeg confined; `done` reads the fraction done from a line of its progress, or None.
+
+    `memory` are its bytes of address space, where the plan is not of a video.
+    """
     reached = -1.0
 
     def on_line(line: str) -> None:
@@ -99,7 +107,7 @@ def run(
         argv,
         cwd=cwd or job.scratch,
         deadline=_DEADLINE,
-        memory=of(job.plan).memory,
+        memory=memory or of(job.plan).memory,
         file_size=max(_FILE, 2 * job.probe.bytes),
         nice=_NICE,
         on_line=on_line if done else None,
@@ -191,7 +199,7 @@ def _declared(job: Job, video: VideoPlan) -> int:
     return math.ceil(picture_end(job.probe) * Fraction(video.rate))
 
 
-def _counter(name: str, length: int) -> Callable[[str], float | None]:
+def counter(name: str, length: int) -> Callable[[str], float | None]:
     """Reads one value of ffmpeg's `-progress` (`frame=120`) as a fraction of the length."""
 
     def done(line: str) -> float | None:

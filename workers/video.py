@@ -13,6 +13,7 @@ from typing import Any
 
 import ffmpeg
 
+from pipeline.animations import Animation
 from pipeline.ladder import FittedRung
 from pipeline.plan import VideoPlan
 from pipeline.probes import Probe
@@ -32,6 +33,7 @@ _QUIET = ("-nostdin", "-y", "-v", "error", "-nostats", "-max_alloc", str(512 * 2
 _THREADS = 2  # of filters, and of decoders: with one for each core, address space runs out on large machines
 _CLOCK = ("-copyts", "-start_at_zero")
 _REPORT = ("-progress", "pipe:1")
+_AS_TIMED = {"fps_mode": "passthrough", "enc_time_base": "1:1000"}
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,25 @@ def movie(program: str, tracks: Sequence[Path], target: Path) -> list[str]:
     return _argv(program, made, *_REPORT, "-copyts")
 
 
+def animation(program: str, frames: Path, settings: Animation, size: tuple[int, int], *, alpha: bool) -> list[str]:
+    """Encode raw frames as they come through a pipe, with the times they come with, in every format at once.
+
+    `alpha` says that there is a second stream, which has it: the WebM is made of that. Writes `animation.mp4`... in the
+    working directory. Without frames out of order the last one ends when it should: decoding times are the same.
+    """
+    source = _open(frames, format="matroska", max_pixels=size[0] * size[1])
+    layers = {film: "1" if alpha and film == "webm" else "0" for film in settings.formats}
+    halves = source["0"].filter_multi_output("split") if list(layers.values()) == ["0", "0"] else None
+    outputs = []
+    for index, (film, layer) in enumerate(layers.items()):
+        picture = halves[index] if halves else source[layer]
+        for name, options in colour.of_srgb("yuva420p" if layer == "1" else "yuv420p"):
+            picture = picture.filter(name, **options)
+        coding = {"mp4": _h264, "webm": _vp9}[film](settings)
+        outputs.append(picture.output(f"animation.{film}", **coding, **_AS_TIMED, **_BARE))
+    return _argv(program, ffmpeg.merge_outputs(*outputs), *_REPORT)
+
+
 def _open(path: Path, **options: Any) -> Any:  # noqa: ANN401 - ffmpeg-python has no types
     return ffmpeg.input(_file(path), **{"threads": _THREADS, **_SAFE, **options})
 
@@ -193,6 +214,31 @@ def _rung(rung: FittedRung, video: VideoPlan, start: int, stop: int | None) -> d
         "threads:v": video.threads,
         **({} if stop is None else {"frames:v": stop - start}),
         **_segments(video, start // video.segment, rung.name),
+    }
+
+
+def _h264(settings: Animation) -> dict[str, Any]:
+    return {
+        "codec:v": "libx264",
+        "preset": settings.preset,
+        "crf": settings.crf,
+        "profile:v": "high",
+        "bf": 0,
+        "threads:v": settings.threads,
+        "video_track_timescale": 1000,
+        "movflags": "+faststart",
+    }
+
+
+def _vp9(settings: Animation) -> dict[str, Any]:
+    return {
+        "codec:v": "libvpx-vp9",
+        "crf": settings.webm_crf,
+        "b:v": 0,
+        "deadline": "good",
+        "cpu-used": settings.webm_speed,
+        "row-mt": 1,
+        "threads:v": settings.threads,
     }
 
 

@@ -48,7 +48,7 @@ def test_all_mistakes_are_told_at_once_with_the_nearest_right_name(tmp_path: Pat
         ('duration = "4h"', 'duration = "4 hours"'),
         ('thumbnail = { queue = "images"', 'thumbnail = { queue = "image"'),
         ('validate = { queue = "light", retries = "io"', 'validat = { queue = "light", retries = "oi"'),
-        ('preset = "veryfast"', 'preset = "fastest"'),
+        ('preset = "veryfast"                   # of x264\ncrf = 22', 'preset = "fastest"\ncrf = 22'),
         ('renewal = "10s"', 'renewal = "20s"'),
     )
     assert "limits.sides: unknown key; did you mean 'side'?" in text

@@ -21,6 +21,7 @@ LIMITS = Limits(
     pixels=100 * 10**6,
     side=30_000,
     frames=1000,
+    animation=10**9,
     duration=4 * 3600.0,
     streams=16,
     accept=frozenset(

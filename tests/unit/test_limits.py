@@ -12,6 +12,7 @@ LIMITS = Limits(
     pixels=4 * 10**6,
     side=3000,
     frames=100,
+    animation=4 * 10**7,
     duration=60.0,
     streams=4,
     accept=frozenset({"image/jpeg", "image/gif", "video/quicktime"}),

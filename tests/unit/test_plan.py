@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.animations import Animation
 from pipeline.ladder import Audio, Rung, VideoSettings
 from pipeline.plan import Plan, VideoPlan, needs, picture_end, plan
 from pipeline.probes import Probe
@@ -33,6 +34,7 @@ PHOTO = replace(FILM, kind="image", format="jpeg", duration=None, has_audio=Fals
 @dataclass(frozen=True)
 class Config:
     stills: tuple[Still, ...] = (Still(name="thumbnail", width=300, height=300),)
+    animation: Animation | None = field(default_factory=Animation)
     ladder: tuple[Rung, ...] = (
         Rung(name="1080p", height=1080, video=6_000_000),
         Rung(name="720p", height=720, video=3_000_000),
@@ -55,7 +57,16 @@ def video_of(probe: Probe, settings: VideoSettings | None = None) -> VideoPlan:
 def test_a_photo_is_one_task() -> None:
     made = plan(PHOTO, CONFIG)
     assert made.parts == ("thumbnail",)
+    assert made.animation is None
     assert made.video is None
+
+
+def test_an_animated_image_is_a_film_as_well() -> None:
+    made = plan(replace(PHOTO, frames=12), CONFIG)
+    assert made.parts == ("thumbnail", "animate")
+    assert made.animation == CONFIG.animation
+    assert Plan.from_dict(json.loads(json.dumps(made.to_dict()))) == made
+    assert plan(replace(PHOTO, frames=12), replace(CONFIG, animation=None)).parts == ("thumbnail",)
 
 
 def test_a_short_clip_is_one_chunk() -> None:

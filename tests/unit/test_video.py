@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.animations import Animation
 from pipeline.ladder import Audio, FittedRung
 from pipeline.plan import VideoPlan
 from pipeline.probes import Probe
@@ -136,6 +137,38 @@ def test_the_movie_takes_the_second_back_that_segments_are_late() -> None:
     assert [argv[at + 1] for at, word in enumerate(argv) if word == "-map"] == ["0:0", "1:0"]
 
 
+FRAMES = """/bin/ffmpeg -nostdin -y -v error -nostats -max_alloc 536870912 -filter_complex_threads 2 -progress pipe:1
+-f matroska -format_whitelist mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg -max_pixels 307200 -max_streams 64
+-protocol_whitelist file -threads 2 -i file:/jobs/frames -filter_complex"""
+ENCODED_AS_MP4 = """-bf 0 -codec:v libx264 -crf 20 -enc_time_base 1:1000 -fflags +bitexact -fps_mode passthrough
+-map_chapters -1 -map_metadata -1 -movflags +faststart -preset veryfast -profile:v high -threads:v 2
+-video_track_timescale 1000 animation.mp4"""
+ENCODED_AS_WEBM = """-b:v 0 -codec:v libvpx-vp9 -cpu-used 5 -crf 30 -deadline good -enc_time_base 1:1000
+-fflags +bitexact -fps_mode passthrough -map_chapters -1 -map_metadata -1 -row-mt 1 -threads:v 2 animation.webm"""
+
+
+def painted(stream: str, number: int, pixels: str = "yuv420p") -> str:
+    """The filters that turn a film's pictures into its colours."""
+    first, second, last = (f"[s{number + each}]" for each in range(3))
+    return (
+        f"{stream}scale=out_color_matrix=bt709:out_range=tv{first};{first}format=pix_fmts={pixels}{second};"
+        f"{second}setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv{last}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("alpha", "graph", "ends"),
+    [
+        (True, f"{painted('[0:0]', 0)};{painted('[0:1]', 3, 'yuva420p')}", ("[s2]", "[s5]")),
+        (False, f"[0:0]split=2[s0][s1];{painted('[s0]', 2)};{painted('[s1]', 5)}", ("[s4]", "[s7]")),
+    ],
+)
+def test_an_animation_is_encoded_as_it_comes(*, alpha: bool, graph: str, ends: tuple[str, str]) -> None:
+    argv = video.animation("/bin/ffmpeg", Path("/jobs/frames"), Animation(), (640, 480), alpha=alpha)
+    expected = f"{FRAMES} {graph} -map {ends[0]} {ENCODED_AS_MP4} -map {ends[1]} {ENCODED_AS_WEBM}".split()
+    assert argv == expected
+
+
 def commands() -> dict[str, list[str]]:
     return {
         "chunk": video.chunk("ffmpeg", SOURCE, PROBE, PLAN, (1800, 3600)),
@@ -144,6 +177,7 @@ def commands() -> dict[str, list[str]]:
         "remux": video.remux("ffmpeg", SOURCE, Path("/jobs/source.mkv")),
         "tail": video.tail("ffmpeg", SOURCE, PLAN, 1800),
         "movie": video.movie("ffmpeg", [Path("/jobs/360p.mp4"), Path("/jobs/audio.mp4")], Path("/jobs/movie.mp4")),
+        "animation": video.animation("ffmpeg", Path("/jobs/frames"), Animation(), (640, 480), alpha=False),
     }
 
 
@@ -159,13 +193,13 @@ def test_every_input_is_a_local_file_of_a_known_container(name: str) -> None:
     assert "-max_alloc" in argv
 
 
-@pytest.mark.parametrize("name", ["chunk", "audio", "remux", "movie"])
+@pytest.mark.parametrize("name", ["chunk", "audio", "remux", "movie", "animation"])
 def test_no_metadata_is_carried_over(name: str) -> None:
     argv = commands()[name]
-    assert argv.count("-map_metadata") == argv.count("-map_chapters") == (2 if name == "chunk" else 1)
+    assert argv.count("-map_metadata") == argv.count("-map_chapters") == (2 if name in {"chunk", "animation"} else 1)
 
 
-@pytest.mark.parametrize("name", ["chunk", "still"])
+@pytest.mark.parametrize("name", ["chunk", "still", "animation"])
 def test_a_stream_that_grows_is_stopped_before_it_is_decoded(name: str) -> None:
     assert "-max_pixels" in commands()[name]
 

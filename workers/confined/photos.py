@@ -69,6 +69,7 @@ def _describe(image: ImageFile.ImageFile, path: Path, limits: Limits) -> Probe:
     kind = format_of(image)
     turn = orientation(image)
     width, height = image.size[::-1] if turn in SIDEWAYS else image.size
+    frames = _FRAMES[kind](image, path, limits) if kind in _FRAMES else 1
     return Probe(
         kind="image",
         format=kind,
@@ -80,9 +81,18 @@ def _describe(image: ImageFile.ImageFile, path: Path, limits: Limits) -> Probe:
         coded_width=image.width,
         coded_height=image.height,
         orientation=turn,
-        frames=_FRAMES[kind](image, path, limits) if kind in _FRAMES else 1,
+        frames=frames,
+        plays=_plays(image, kind) if frames > 1 else None,
         has_alpha="A" in image.getbands() or "transparency" in image.info,
     )
+
+
+def _plays(image: ImageFile.ImageFile, kind: str) -> int | None:
+    """How often it is shown in all. What a GIF says is how often it is shown again, and without a word it is not."""
+    said = image.info.get("loop")
+    if kind == "gif":
+        return 1 if said is None else said and said + 1
+    return said
 
 
 def _mime_type(image: ImageFile.ImageFile, kind: str) -> str:
