@@ -22,6 +22,7 @@ from ingest.intake import Intake
 from ingest.keyring import Keyring
 from ingest.lingering import Lingering
 from ingest.pressure import Pressure
+from ingest.projects import Projects
 from ingest.reads import Reads
 from ingest.requests import Requests
 from ingest.server import serve
@@ -48,6 +49,7 @@ def create(services: Services, access: Access) -> Starlette:
     uploads = Uploads(intake, idempotency)
     adoption = Adoption(ledger, objects, pipeline, idempotency, reading)
     reads = Reads(ledger, reading)
+    projects = Projects(ledger, pipeline.stages["erase"].queue, reading)
     keyring, tokens = Keyring(ledger.records, asking), Tokens(settings.token_secrets, pipeline.limits)
     pings = {"s3": objects.ping, "records": ledger.records.ping, "redis": services.queue.ping}
     health = Health(pings, frozenset({"redis"}), asking)
@@ -59,6 +61,8 @@ def create(services: Services, access: Access) -> Starlette:
         door("/api/media/{media_id}", Right.WRITE, reads.delete, "DELETE"),
         door("/api/media/{media_id}/retry", Right.WRITE, reads.retry, "POST"),
         door("/api/projects/{project_id}/media", Right.READ, reads.project, "GET"),
+        door("/api/projects/{project_id}", Right.WRITE, projects.delete, "DELETE"),
+        door("/api/projects/{project_id}/deletion", Right.WRITE, projects.deletion, "GET", name="deletion"),
         door("/api/tokens", Right.WRITE, tokens.post, "POST"),
         Route("/healthz", health.live, methods=["GET"]),
         Route("/readyz", health.ready, methods=["GET"]),

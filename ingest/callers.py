@@ -30,7 +30,7 @@ class Right(StrEnum):
 GRANTS: Mapping[str, frozenset[Right]] = MappingProxyType(
     {
         "read": frozenset({Right.FOLLOW, Right.READ}),
-        "write": frozenset({Right.UPLOAD, Right.WRITE}),
+        "write": frozenset({Right.UPLOAD, Right.FOLLOW, Right.WRITE}),
         "token": frozenset({Right.UPLOAD, Right.FOLLOW}),
     }
 )

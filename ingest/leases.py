@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import structlog
 
-from ingest.problems import ProblemError
+from ingest.problems import PROBLEMS, ProblemError
 from pipeline.changes import Change, RefusedError
-from pipeline.errors import DarkroomError, LeaseLostError
+from pipeline.errors import DarkroomError, LeaseLostError, PermanentError
 from pipeline.ledger import Ledger
 from pipeline.media import Media
 from pipeline.tasks import Task
@@ -20,6 +20,9 @@ log = structlog.get_logger()
 
 RETRY = 1.0
 """Seconds until a renewal that did not get through is tried again."""
+
+SLOW = 15.0
+"""Seconds after which a position that was drawn is not used any more: far less than a project's deletion waits."""
 
 
 class Hold:
@@ -64,10 +67,16 @@ async def intended(media: Media, ledger: Ledger, threads: Executor, also: Sequen
 
 
 def _intend(ledger: Ledger, media: Media, also: Sequence[Change]) -> Task:
+    drawn_at = time.monotonic()
     try:
-        return ledger.intend(replace(media, position=ledger.next_position(media.project_id)), also)
+        position = ledger.next_position(media.project_id)
+        if time.monotonic() - drawn_at > SLOW:  # the project may have been closed, and found empty, meanwhile
+            raise ProblemError("records_unavailable")
+        return ledger.intend(replace(media, position=position), also)
     except RefusedError as refusal:
         raise ProblemError("request_in_progress") from refusal
+    except PermanentError as error:
+        raise ProblemError(error.reason if error.reason in PROBLEMS else "internal_error") from error
 
 
 async def _renew(hold: Hold, ledger: Ledger, threads: Executor) -> None:

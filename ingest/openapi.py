@@ -28,11 +28,12 @@ _FORM = (
     *("form_truncated", "too_many_fields", "field_too_large", "project_id_missing", "project_id_invalid"),
     *("project_id_after_file", "project_id_conflict", "request_timeout", "upload_superseded", "bytes_exceeded"),
     *("format_unsupported", "type_not_accepted", "busy", "storage_unavailable", "records_unavailable"),
-    *("shutting_down", "overloaded", "project_forbidden", *_ONCE),
+    *("shutting_down", "overloaded", "project_forbidden", "project_deleting", *_ONCE),
 )
 _ADOPTION = (
     *("malformed_json", "key_invalid", "project_id_missing", "project_id_invalid", "object_missing", "object_changed"),
-    *("bytes_exceeded", "body_too_large", "type_not_accepted", "unavailable", "project_forbidden", *_ONCE),
+    *("bytes_exceeded", "body_too_large", "type_not_accepted", "unavailable", "project_forbidden", "project_deleting"),
+    *_ONCE,
 )
 
 
@@ -51,6 +52,8 @@ def document(limits: Limits) -> Json:
             "/api/media/{mediaId}": {"get": _get(), "delete": _delete()},
             "/api/media/{mediaId}/retry": {"post": _retry()},
             "/api/projects/{projectId}/media": {"get": _list()},
+            "/api/projects/{projectId}": {"delete": _erase()},
+            "/api/projects/{projectId}/deletion": {"get": _erasing()},
             "/api/tokens": {"post": _token(limits)},
             "/healthz": {
                 "get": _operation("Whether the process lives", {"200": _answer("It does")}, (), guarded=False)
@@ -65,7 +68,7 @@ def document(limits: Limits) -> Json:
                     "description": "An API key or an upload token. A server on loopback without keys asks for none.",
                 }
             },
-            "schemas": {"Media": _media(), "Created": _created(), "Error": _error()},
+            "schemas": {"Media": _media(), "Created": _created(), "Deletion": _deletion(), "Error": _error()},
         },
     }
 
@@ -107,6 +110,24 @@ def _adoption() -> Json:
         _ADOPTION,
         requestBody=body,
         parameters=[_idempotency_key()],
+    )
+
+
+def _erase() -> Json:
+    return _operation(
+        "Delete everything of a project",
+        {"202": _answer("Under way. Meanwhile the project takes no upload. Repeating it is harmless", "Deletion")},
+        ("project_id_invalid", "project_forbidden"),
+        parameters=[_project_id()],
+    )
+
+
+def _erasing() -> Json:
+    return _operation(
+        "How far the deletion of a project is",
+        {"200": _answer("The newest deletion", "Deletion")},
+        ("project_id_invalid", "project_forbidden", "deletion_not_found"),
+        parameters=[_project_id()],
     )
 
 
@@ -164,7 +185,7 @@ def _list() -> Json:
         {"200": {"description": "One page", "content": {"application/json": {"schema": page}}}},
         ("project_id_invalid", "limit_invalid", "cursor_invalid", "project_forbidden"),
         parameters=[
-            _parameter("projectId", "path", _PROJECT, "The project."),
+            _project_id(),
             _parameter("limit", "query", bounds, "Media on a page.", required=False),
             _parameter("cursor", "query", _TEXT, "Where the page before ended.", required=False),
         ],
@@ -200,6 +221,10 @@ def _idempotency_key() -> Json:
     return _parameter("Idempotency-Key", "header", schema, "A request sent again is not done again.", required=False)
 
 
+def _project_id() -> Json:
+    return _parameter("projectId", "path", _PROJECT, "The project.")
+
+
 def _media_id() -> Json:
     return _parameter("mediaId", "path", _MEDIA, "The media.")
 
@@ -215,6 +240,21 @@ def _object(properties: Json, required: Iterable[str]) -> Json:
 def _created() -> Json:
     properties = {"success": {"const": True}, "mediaId": _MEDIA, "url": _URL, "s3Key": _TEXT, "statusUrl": _URL}
     return _object(properties, properties)
+
+
+def _deletion() -> Json:
+    at = {"type": "string", "format": "date-time"}
+    properties = {
+        "success": {"const": True},
+        "projectId": _PROJECT,
+        "status": {"enum": ["deleting", "deleted"]},
+        "media": {**_NUMBER, "description": "Deleted up to now."},
+        "requestedAt": at,
+        "notBefore": {**at, "description": "Somebody may still be writing until then: it is not done earlier."},
+        "doneAt": at,
+        "statusUrl": _URL,
+    }
+    return _object(properties, ("success", "projectId", "status", "media", "requestedAt", "notBefore"))
 
 
 def _error() -> Json:

@@ -31,6 +31,11 @@ def renditions(project_id: str, media_id: str) -> str:
     return f"renditions/{project_id}/{media_id}/"
 
 
+def of_project(project_id: str) -> tuple[str, str]:
+    """The prefixes that hold everything of a project and nothing else."""
+    return f"projects/{project_id}/", f"renditions/{project_id}/"
+
+
 def rendition(project_id: str, media_id: str, suffix: str) -> str:
     """Where one file of a rendition goes; `suffix` carries the recipe."""
     return f"{renditions(project_id, media_id)}{suffix}"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pipeline import protocol
 from pipeline.changes import Change, Key, RefusedError
-from pipeline.errors import LeaseLostError
+from pipeline.errors import LeaseLostError, PermanentError
 from pipeline.events import Deleted, Event, Redriven
 from pipeline.lifecycle import Site, Step, admits, advance, quiet_at
 from pipeline.media import Media
@@ -53,8 +53,14 @@ class Ledger:
         return None if row is None else task_of(row)
 
     def next_position(self, project_id: str) -> int:
-        """Draw a position in the project, from 0; never drawn again, so a gap stays when the upload fails."""
-        return int(self.records.update(protocol.next_position(project_id))["next"]) - 1
+        """Draw a position in the project, from 0; never drawn again, so a gap stays when the upload fails.
+
+        Raises `PermanentError` (`project_deleting`) while everything of the project is being deleted.
+        """
+        try:
+            return int(self.records.update(protocol.next_position(project_id))["next"]) - 1
+        except RefusedError:
+            raise PermanentError("project_deleting", "The project is being deleted.") from None
 
     def intend(self, media: Media, also: Sequence[Change] = ()) -> Task:
         """The upload's first transaction: the record and its `upload` row, held by the caller.

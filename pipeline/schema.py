@@ -29,6 +29,7 @@ STAGES = (
     "package",
     "record",
     "purge",
+    "erase",
 )
 """Every kind of work there is, in the order of a file's way."""
 

@@ -1,14 +1,17 @@
 """Where code meets pipeline.toml: one Dramatiq actor a stage, on its queue and terms."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import dramatiq
 import structlog
 
+from pipeline import projects
 from pipeline.adoption import adopt
 from pipeline.config import Pipeline
 from pipeline.errors import PermanentError, UnavailableError
+from pipeline.retries import LONGEST_MESSAGE_DELAY
 from workers import chores, making
 from workers.rendering import Envelope, Work
 from workers.stages import WORK as MAKING
@@ -28,7 +31,7 @@ WORK: dict[str, Work] = {
 
 
 def bind(broker: dramatiq.Broker, tools: Tools) -> None:
-    """Declare the actors of all stages, and `submit`, on the broker."""
+    """Declare the actors of all stages, and of what has no media: `erase` and `submit`."""
     envelope = Envelope(tools, WORK)
 
     def look(media_id: str, key: str) -> None:
@@ -39,6 +42,7 @@ def bind(broker: dramatiq.Broker, tools: Tools) -> None:
 
     for stage in WORK:
         _declare(broker, tools.pipeline, stage, look)
+    _declare(broker, tools.pipeline, "erase", lambda media_id, key: _erase(tools, media_id, key))
     _declare(broker, tools.pipeline, "submit", lambda **job: _submit(tools, **job))
 
 
@@ -51,6 +55,22 @@ def _declare(broker: dramatiq.Broker, pipeline: Pipeline, stage: str, work: Call
 
 def _asked_for(_retries: int, error: BaseException) -> bool:
     return isinstance(error, dramatiq.errors.Retry)
+
+
+def _erase(tools: Tools, name: str, _key: str) -> None:
+    """A project is being deleted: take some steps, and ask for the next one."""
+    deadline = time.monotonic() + tools.pipeline.stages["erase"].timeout
+    delay: int | None = 0
+    try:
+        while delay == 0 and time.monotonic() < deadline:
+            delay = projects.step(tools.ledger, tools.objects, name)
+    except UnavailableError as error:
+        log.warning("project_not_erased", project=name, error=str(error))
+        delay = tools.pipeline.stages["erase"].retries.delay(1)
+    else:
+        log.info("project_erasing" if delay is not None else "project_erased", project=name)
+    if delay is not None and delay <= 1000 * LONGEST_MESSAGE_DELAY:  # else the sweeper hints when it is time
+        raise dramatiq.errors.Retry(delay=max(delay, 1))
 
 
 def _submit(tools: Tools, projectId: str = "", key: str = "", jobId: str | None = None) -> None:  # noqa: N803 - the wire form

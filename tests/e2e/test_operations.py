@@ -13,7 +13,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from pipeline.keys import new_media_id
+from pipeline.keys import new_media_id, of_project
 from pipeline.ports import Label
 from tests import builders
 from tests.receiver import Hooks
@@ -35,7 +35,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory, hooks: Hooks) -> Iterator[Ru
     settings = {"WEBHOOK_URL": hooks.url(), "WEBHOOK_SECRETS": f"{OLD},{NEW}", "WEBHOOK_ALLOW_PRIVATE": "1"}
     folder = tmp_path_factory.mktemp("operations")
     pipeline = folder / "pipeline.toml"
-    pipeline.write_text((ROOT / "pipeline.toml").read_text().replace('wait = "24h"', 'wait = "1s"'))
+    short = {'wait = "24h"': 'wait = "1s"', 'length = "30s"': 'length = "4s"', 'renewal = "10s"': 'renewal = "1s"'}
+    text = (ROOT / "pipeline.toml").read_text().replace('put_timeout = "60s"', 'put_timeout = "5s"')
+    for long, quick in short.items():
+        text = text.replace(long, quick)
+    pipeline.write_text(text)
     with running(folder / "run", PIPELINE=str(pipeline), **settings) as up:
         yield up
 
@@ -148,3 +152,15 @@ def test_orphans_are_printed_and_go_when_it_is_said_so(stack: Running, tmp_path:
 def test_what_cannot_be_done_is_said_in_a_sentence(stack: Running, arguments: list[str], said: str) -> None:
     ran = command(stack, *arguments)
     assert (ran.returncode, ran.stderr.splitlines()[-1]) == (1, said)
+
+
+def test_a_deleted_project_leaves_no_byte(stack: Running, tmp_path: Path) -> None:
+    media_id = stack.upload(builders.photo(tmp_path / "a.jpg"), "leaving")
+    assert stack.settled(media_id)["status"] == "ready"
+    begun = httpx.delete(f"{stack.url}/api/projects/leaving").raise_for_status().json()
+    wait_for(lambda: httpx.get(begun["statusUrl"]).json()["status"] == "deleted", 60)
+    assert httpx.get(begun["statusUrl"]).json()["media"] == 1
+    assert stack.record(media_id)["status"] == "deleted"
+    objects = stack.services().objects
+    assert [each.key for prefix in of_project("leaving") for each in objects.list(prefix)] == []
+    stack.upload(tmp_path / "a.jpg", "leaving")
