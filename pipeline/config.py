@@ -41,6 +41,14 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cache:
+    """What a machine keeps of films on its disk: `most` bytes, for `idle` seconds after the last use."""
+
+    most: int
+    idle: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pipeline:
     """What `pipeline.toml` says.
 
@@ -65,6 +73,7 @@ class Pipeline:
     give_up: float
     backlog: float
     orphan_wait: float
+    cache: Cache
     lease: Lease
 
     def stage(self, key: str) -> Stage:
@@ -134,6 +143,7 @@ def build(file: schema.File) -> Pipeline:
         give_up=file.give_up,
         backlog=file.backlog,
         orphan_wait=file.orphans.wait,
+        cache=Cache(**_plain(file.cache)),
         lease=Lease(**{name: round(1000 * seconds) for name, seconds in _plain(file.lease).items()}),
     )
 

@@ -11,13 +11,14 @@ from pipeline.ladder import Audio, FittedRung, Rung, VideoSettings, fit, frame_r
 from pipeline.probes import Probe
 from pipeline.renditions import Poster, Still, recipe
 
-REVISION = 1
+REVISION = 2
 """Of the code that makes videos: raise it when the same settings give other files, so that they get new keys."""
 
 
 _GAPS = (
     5  # keyframe gaps in a chunk at least: it decodes half a gap on average to reach its start, a tenth of the whole
 )
+_UNHEARD = Fraction(1, 2000)  # seconds: half the resolution of Matroska's clock
 _SLIVER = 0.25  # of a chunk: a rest no longer than that is left to the last one, and so is a duration told too long
 
 
@@ -141,6 +142,16 @@ def picture_end(probe: Probe) -> float:
     if probe.video_duration is None:
         return probe.duration or 0.0
     return max(0.0, probe.video_start - probe.start_time) + probe.video_duration
+
+
+def phase(probe: Probe, rate: Fraction) -> Fraction:
+    """Seconds from the grid of frames that begins with the file to the pictures; at most half a frame either way.
+
+    Taken from the pictures and from the sound alike: they then fall on the grid, and together as in the original.
+    """
+    late = Fraction(probe.video_start - probe.start_time).limit_denominator(10**6)
+    off = late - round(late * rate) / rate
+    return off if abs(off) > _UNHEARD else Fraction()
 
 
 def _encoding(probe: Probe, config: Config) -> VideoPlan:

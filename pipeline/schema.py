@@ -140,6 +140,13 @@ class Serving(Table):
     publish_originals: bool = True
 
 
+class CacheTable(Table):
+    """What a machine's worker processes keep of films, together."""
+
+    most: Bytes = 10_000_000_000
+    idle: Seconds = 900.0
+
+
 class Orphans(Table):
     """What the orphan scan deletes."""
 
@@ -182,6 +189,7 @@ class File(Table):
     poster: PosterTable
     serving: Serving = Serving()
     orphans: Orphans = Orphans()
+    cache: CacheTable = CacheTable()
 
 
 def dangling(tables: Mapping[str, Any]) -> Iterator[str]:

@@ -99,6 +99,7 @@ class Darkroom:
             children=Children(),
             ffmpeg=self.program,
             source=lambda: self.source,
+            derived=self.derived,
             fetch=lambda suffix: stored / suffix,
             report=report,
         )
@@ -112,6 +113,14 @@ class Darkroom:
         assert promised(made, part)[-1].suffix == files.files[-1].suffix
         shutil.rmtree(scratch)
         return files
+
+    def derived(self, name: str, size: int, make: Callable[[Path], None]) -> Path:
+        """As the cache does it, with room for everything."""
+        path = self.folder / name
+        if not path.exists():
+            make(path)
+        assert path.stat().st_size <= size
+        return path
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ import dramatiq
 
 from pipeline.adapters import logs
 from pipeline.adapters.wiring import Services, connect
-from pipeline.config import ConfigError
+from pipeline.config import Cache, ConfigError
 from pipeline.settings import SettingsError, read_settings
 from workers.actors import bind
+from workers.cache import DiskCache, ForeignFolderError
 from workers.encoder import find_ffmpeg
 from workers.holding import Shift
-from workers.middleware import HandBack
+from workers.middleware import HandBack, Tidy
 from workers.tools import Tools
 
 
@@ -28,6 +29,8 @@ def main() -> None:
     except (SettingsError, ConfigError) as error:
         sys.exit(str(error))
     services.broker.add_middleware(HandBack(tools.shift))
+    if tools.cache:
+        services.broker.add_middleware(Tidy(tools.cache))
     bind(services.broker, tools)
     dramatiq.set_broker(services.broker)
 
@@ -43,6 +46,7 @@ def _tools(services: Services) -> Tools:
         find_ffmpeg(settings.ffmpeg),
         Shift(),
         services.webhooks,
+        _cache(settings.scratch, services.pipeline.cache),
     )
 
 
@@ -55,6 +59,14 @@ def _scratch(root: Path) -> Path:
     mine = root / f"worker-{os.getpid()}"
     mine.mkdir()
     return mine
+
+
+def _cache(root: Path, terms: Cache) -> DiskCache:
+    """The folder that all processes of this user share."""
+    try:
+        return DiskCache.open(root / f"films-{os.getuid()}", terms.most, terms.idle)
+    except ForeignFolderError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _at_work(pid: int) -> bool:

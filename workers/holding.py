@@ -13,6 +13,7 @@ from pipeline.ledger import Ledger
 from pipeline.tasks import Task
 from workers.processes import Children
 
+_LOOK = 0.1  # seconds between looks at what others do
 _AGAIN = 1.0  # seconds between tries to renew while the records are away
 
 
@@ -71,6 +72,11 @@ class Holding:
         """Wait, but not longer than the holding lasts."""
         with self._changed:
             self._changed.wait_for(lambda: self._error is not None, seconds)
+
+    def wait(self) -> None:
+        """Wait a little for somebody else; raises what ended the holding."""
+        self.pause(_LOOK)
+        self.allowed()
 
     def _keep(self) -> None:
         period = self._ledger.lease.renewal / 1000

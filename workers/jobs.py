@@ -59,6 +59,11 @@ class Job:
     ffmpeg: str
     source: Callable[[], Path]
     """Fetches the original once and gives its local name, which is never the user's."""
+    derived: Callable[[str, int, Callable[[Path], None]], Path]
+    """A file made of the original, by name, that all parts of the media share: the function writes it where it is told.
+
+    The number is the bytes that it may have.
+    """
     fetch: Callable[[str], Path]
     """Fetches a file that an earlier part of this media stored, by its suffix."""
     report: Callable[[float], None]

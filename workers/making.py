@@ -1,7 +1,7 @@
 """The stages of a plan, from claim to commit: fetch, make, store write-once, commit with the stored objects' facts."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,9 +30,9 @@ _AT_ONCE = 4  # PUTs in flight for one part
 
 def validate(turn: Turn) -> None:
     """Fetch the original, look inside, judge, plan."""
-    tools, media = turn.tools, turn.claimed.media
+    tools = turn.tools
     with scratch(tools) as folder:
-        original, rules = _original(tools, media, folder), tools.pipeline
+        original, rules = _original(turn, folder), tools.pipeline
         verdict = inspect(original, turn.holding.children, rules.limits, rules.metadata)
     if isinstance(verdict, Rejected):
         turn.commit(Refused(verdict.reason, verdict.error))
@@ -60,7 +60,8 @@ def _made(turn: Turn, frozen: Plan) -> PartMade:
             scratch=folder / "work",
             children=turn.holding.children,
             ffmpeg=tools.ffmpeg,
-            source=lambda: _original(tools, media, folder),
+            source=lambda: _original(turn, folder),
+            derived=lambda name, size, make: _derived(turn, folder, name, size, make),
             fetch=lambda suffix: _fetched(tools, media, suffix, folder),
             report=lambda fraction: tools.queue.report(media.id, task.key, fraction),
         )
@@ -120,11 +121,25 @@ def _output(key: str, found: Found) -> Output:
     )
 
 
-def _original(tools: Tools, media: Media, folder: Path) -> Path:
-    """The original under a name of ours, fetched when it is first asked for."""
-    path = folder / "original"
-    if not path.exists():
-        tools.objects.fetch(media.s3_key, path, media.etag)
+def _original(turn: Turn, folder: Path) -> Path:
+    """The original under a name of ours, fetched when it is first asked for; of a film, once for the whole machine."""
+    media, objects = turn.claimed.media, turn.tools.objects
+    return _kept(turn, folder / "original", media.size, lambda path: objects.fetch(media.s3_key, path, media.etag))
+
+
+def _derived(turn: Turn, folder: Path, name: str, size: int, make: Callable[[Path], None]) -> Path:
+    """What is made of a film's original before any of its chunks, once for the whole machine."""
+    return _kept(turn, folder / name, size, make)
+
+
+def _kept(turn: Turn, path: Path, size: int, make: Callable[[Path], None]) -> Path:
+    media, cache = turn.claimed.media, turn.tools.cache
+    if path.exists():
+        return path
+    if cache is None or media.file_type != "video" or media.etag is None:
+        make(path)
+    else:
+        cache.link(f"{media.s3_key} {media.etag} {path.name}", size, path, make, turn.holding.wait)
     return path
 
 

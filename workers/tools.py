@@ -6,12 +6,13 @@ from pathlib import Path
 from pipeline.config import Pipeline
 from pipeline.ledger import Ledger
 from pipeline.ports import ObjectStore, Queue, Webhooks
+from workers.cache import DiskCache
 from workers.holding import Shift
 
 
 @dataclass(frozen=True)
 class Tools:
-    """`scratch` is a folder for this process, `ffmpeg` the program's absolute path."""
+    """`scratch` is a folder for this process, `ffmpeg` the program's absolute path, `cache` what the machine keeps."""
 
     ledger: Ledger
     objects: ObjectStore
@@ -21,3 +22,4 @@ class Tools:
     ffmpeg: str
     shift: Shift
     webhooks: Webhooks | None = None
+    cache: DiskCache | None = None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import TransientError
-from pipeline.plan import Plan, VideoPlan, picture_end
+from pipeline.plan import Plan, VideoPlan, phase, picture_end
 from pipeline.playlists import Segment, Track
 from workers import video as ffmpeg
 from workers.fragments import FragmentError, Samples, header, samples
@@ -162,7 +162,8 @@ def _check(job: Job, source: ffmpeg.Source, start: int, stop: int | None, frames
     if frames == (stop or 0) - start or (stop is None and start + frames >= _declared(job, video) - _VAGUE):
         return
     slack = math.ceil(_SLACK * Fraction(video.rate))
-    last = _last_packet(job, ffmpeg.tail(job.ffmpeg, source, video, start)) * Fraction(video.rate)
+    rate = Fraction(video.rate)
+    last = (_last_packet(job, ffmpeg.tail(job.ffmpeg, source, video, start)) - phase(job.probe, rate)) * rate
     if last > start + frames + slack or (stop is not None and last > stop - 1):
         raise FrameCountError(f"{job.part} has {frames} frames, and there is picture after them")
 
@@ -187,12 +188,13 @@ def _readable(job: Job, video: VideoPlan) -> ffmpeg.Source:
     source = ffmpeg.original(job.source(), job.probe)
     if not ffmpeg.needs_remux(job.probe, video):
         return source
-    target = job.scratch / "source.mkv"
     try:
-        run(job, ffmpeg.remux(job.ffmpeg, source, target))
+        copy = job.derived(
+            "source.mkv", 2 * job.probe.bytes, lambda target: run(job, ffmpeg.remux(job.ffmpeg, source, target))
+        )
     except ChildFailedError:  # a timestamp is missing, say: slower, but no worse
         return source
-    return ffmpeg.copied(target)
+    return ffmpeg.copied(copy)
 
 
 def _declared(job: Job, video: VideoPlan) -> int:

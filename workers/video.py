@@ -15,7 +15,7 @@ import ffmpeg
 
 from pipeline.animations import Animation
 from pipeline.ladder import FittedRung
-from pipeline.plan import VideoPlan
+from pipeline.plan import VideoPlan, phase
 from pipeline.probes import Probe
 from workers import colour
 
@@ -25,7 +25,7 @@ START = 1  # seconds that all segments are late, so that no decoding time before
 
 _MOST_CHANNELS = 8  # that ffmpeg knows a layout for, and so how to mix down
 _PREROLL = Fraction(1, 4)  # seconds decoded before a chunk, for filters that look back
-_INDEXED = ("mov", "matroska")  # containers with an index that seeking is exact by
+_INDEXED = ("mov", "matroska", "avi")  # containers with an index that seeking is exact by
 
 _SAFE = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS, "max_streams": 64}
 _BARE = {"map_metadata": -1, "map_chapters": -1, "fflags": "+bitexact"}
@@ -62,8 +62,8 @@ def copied(path: Path) -> Source:
 def needs_remux(probe: Probe, video: VideoPlan) -> bool:
     """Whether copying the stream into another container first makes its seeking exact.
 
-    It does where every packet has its own timestamp; AVI and MPEG-PS leave some to be guessed, and only a decoder
-    guesses well.
+    It does where every packet has its own timestamp; MPEG-PS leaves some to be guessed, and only
+    a decoder guesses well.
     """
     return video.chunks > 1 and _container(probe) == "mpegts"
 
@@ -104,7 +104,7 @@ def audio(program: str, source: Path, probe: Probe, video: VideoPlan) -> list[st
     sound = _open(source)[str(probe.audio_stream)]
     if probe.audio_channels > _MOST_CHANNELS:
         sound = sound.filter("channelmap", map="0|1", channel_layout="stereo")
-    sound = sound.filter("aresample", SAMPLE_RATE, **{"async": 1, "first_pts": 0})
+    sound = _in_phase(sound, "asetpts", probe, video).filter("aresample", SAMPLE_RATE, **{"async": 1, "first_pts": 0})
     rate = video.audio.bitrate if video.audio else None
     coding = {"codec:a": "aac", "b:a": rate, "ac": 2, "ar": SAMPLE_RATE}
     return _argv(program, sound.output("index.m3u8", **coding, **_segments(video, 0, ".")), *_REPORT, *_CLOCK)
@@ -179,9 +179,14 @@ def _constant_rate(stream: Any, probe: Probe, video: VideoPlan, span: tuple[int,
     # A picture that begins after the sound is shown from the start of the sound.
     late = begins <= max(0, probe.video_start - probe.start_time)
     filled = {"start_time": f"{float(begins):.6f}"} if late else {}
-    frames = _deinterlaced(stream, probe).filter("fps", fps=video.rate, **filled)
+    frames = _in_phase(_deinterlaced(stream, probe), "setpts", probe, video).filter("fps", fps=video.rate, **filled)
     ends = {"start_pts": start, **({} if stop is None else {"end_pts": stop})}
     return frames.filter("trim", **ends)
+
+
+def _in_phase(stream: Any, setter: str, probe: Probe, video: VideoPlan) -> Any:  # noqa: ANN401
+    off = phase(probe, Fraction(video.rate))
+    return stream.filter(setter, f"PTS-{float(off):.6f}/TB") if off else stream
 
 
 def _master(stream: Any, probe: Probe, rung: FittedRung) -> Any:  # noqa: ANN401

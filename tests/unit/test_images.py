@@ -63,6 +63,7 @@ def test_a_job_makes_what_was_promised(tmp_path: Path) -> None:
         children=Children(),
         ffmpeg=builders.ffmpeg(),
         source=lambda: source,
+        derived=lambda name, _size, _make: tmp_path / name,
         fetch=lambda suffix: tmp_path / suffix,
         report=lambda _: None,
     )
