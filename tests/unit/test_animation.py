@@ -63,6 +63,7 @@ def job(source: Path, settings: Animation | None = None, program: str = PROGRAMS
         children=Children(),
         ffmpeg=program,
         source=lambda: source,
+        derived=lambda name, _size, _make: scratch / name,
         fetch=lambda suffix: scratch / suffix,
         report=lambda _: None,
     )
