@@ -17,11 +17,11 @@ from pipeline.limits import Limits
 from pipeline.plan import Plan, VideoPlan, plan
 from pipeline.probes import Probe
 from pipeline.renditions import Poster, Still
+from tests import warm
 from tests.builders import ffmpeg
 from tests.footage import pictures, time_of
 from workers.inspection import inspect
 from workers.jobs import Job, Made
-from workers.processes import Children
 from workers.stages import WORK
 
 PROGRAMS = [program for program in (ffmpeg(), shutil.which("ffmpeg")) if program]
@@ -73,7 +73,7 @@ class Darkroom:
     @property
     def probe(self) -> Probe:
         """What inspection finds."""
-        probe = inspect(self.source, Children(), LIMITS)
+        probe = inspect(self.source, warm.children(), LIMITS)
         assert isinstance(probe, Probe), probe
         return probe
 
@@ -96,7 +96,7 @@ class Darkroom:
             probe=probe,
             plan=made,
             scratch=scratch,
-            children=Children(),
+            children=warm.children(),
             ffmpeg=self.program,
             source=lambda: self.source,
             derived=self.derived,

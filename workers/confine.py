@@ -22,12 +22,12 @@ def main() -> None:
     terms = json.loads(sys.argv[1])
     command = sys.argv[2:]
     if sys.platform == "linux":
-        _tie(terms["parent"])
-        _limit(resource.RLIMIT_AS, terms["memory"])
-    _limit(resource.RLIMIT_CPU, terms["cpu"], margin=1)  # the soft limit's SIGXCPU says what it was, SIGKILL does not
-    _limit(resource.RLIMIT_FSIZE, terms["file_size"])
-    _limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
-    _limit(resource.RLIMIT_CORE, 0)
+        tie(terms["parent"])
+        limit(resource.RLIMIT_AS, terms["memory"])
+    limit(resource.RLIMIT_CPU, terms["cpu"], margin=1)  # the soft limit's SIGXCPU says what it was, SIGKILL does not
+    limit(resource.RLIMIT_FSIZE, terms["file_size"])
+    limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
+    limit(resource.RLIMIT_CORE, 0)
     os.nice(terms["nice"])
     # Python ignores these two, and a process hands on what it ignores.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -35,7 +35,8 @@ def main() -> None:
     os.execv(command[0], command)  # noqa: S606 - no shell is wanted
 
 
-def _tie(parent: int) -> None:
+def tie(parent: int) -> None:
+    """Die when the thread that started this process does, and never gain a right again (Linux)."""
     import ctypes  # noqa: PLC0415 - costs 5 ms, and is of use on Linux alone
 
     libc = ctypes.CDLL(None, use_errno=True)
@@ -46,7 +47,8 @@ def _tie(parent: int) -> None:
         sys.exit(1)
 
 
-def _limit(what: int, most: int | None, margin: int = 0) -> None:
+def limit(what: int, most: int | None, margin: int = 0) -> None:
+    """Bound a resource, softly to `most` and for good to `margin` more; None leaves it as it is."""
     if most is None:
         return
     _, hard = resource.getrlimit(what)

@@ -2,15 +2,16 @@
 
 import json
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 from pipeline.limits import Rejected, reject
-from workers.processes import ChildFailedError, Children
+from workers.endings import ChildFailedError
+from workers.processes import Children
 
 # Enough for every picture within the default limit of 100 MP; a bomb that was let in by its header ends here.
 _MEMORY = 2 * 2**30
+_MEMORY_OF = {"films": 512 * 2**20}  # demuxers need little; track bombs find their end here within half a second
 _CPU = 60  # seconds
 _WALL = 300  # seconds: five times as much, for a machine that is busy
 _FILE_SIZE = 256 * 2**20
@@ -26,19 +27,18 @@ def ask(
 ) -> dict[str, Any] | Rejected:
     """The answer of `workers.confined.QUESTION`, run confined in `folder` for so many seconds at most.
 
-    A file that is refused, that exhausts its decoder or that crashes it is rejected. Raises what `Children.run` raises
+    A file that is refused, that exhausts its decoder or that crashes it is rejected. Raises what `Children.ask` raises
     for all that may be the machine's fault.
     """
-    argv = [sys.executable, "-I", "-m", f"workers.confined.{question}"]
     try:
-        finished = children.run(
-            argv,
+        said = children.ask(
+            question,
+            json.dumps(request).encode(),
             cwd=folder,
             deadline=wall,
-            memory=_MEMORY,
+            memory=_MEMORY_OF.get(question, _MEMORY),
             cpu=cpu,
             file_size=_FILE_SIZE,
-            stdin=json.dumps(request).encode(),
         )
     except ChildFailedError as failed:
         if failed.returncode == _EXHAUSTED:
@@ -46,5 +46,5 @@ def ask(
         if failed.returncode in _CRASHED:
             return reject("decoder_crashed")
         raise
-    answer: dict[str, Any] = json.loads(finished.stdout)
+    answer: dict[str, Any] = json.loads(said)
     return reject(answer["refused"]) if "refused" in answer else answer

@@ -21,13 +21,13 @@ class Holding:
     """One task in hand.
 
     `since` is `time.monotonic()` from before the claim was sent, so that the lease seen from here never outlasts the
-    store's; `timeout` is in seconds. Ending it, for whatever reason, kills its children.
+    store's; `timeout` is in seconds. Ending it, for whatever reason, kills its `children`.
     """
 
-    def __init__(self, ledger: Ledger, task: Task, since: float, timeout: float, memory: int | None = None) -> None:
-        """Not renewed before it is entered; `memory` as in `Children`."""
+    def __init__(self, ledger: Ledger, task: Task, since: float, timeout: float, children: Children) -> None:
+        """Not renewed before it is entered."""
         self.task = task
-        self.children = Children(memory=memory)
+        self.children = children
         self._ledger = ledger
         self._timeout = timeout
         self._ends_at = since + timeout

@@ -15,8 +15,8 @@ def inspect(source: Path, children: Children, limits: Limits, metadata: Collecti
     """The probe of a local file that was decoded far enough to know that its stills can be made, or why it is refused.
 
     An image is decoded whole (a JPEG at an eighth of its size), of a video the first picture. `metadata` is what the
-    probe tells of a photo's making. The file lies alone in its folder, which the child works in. Costs a process start
-    of 0.1 s and the decode: 30 ms of CPU for a JPEG of 12 MP, about half a second for an HEIC.
+    probe tells of a photo's making. The file lies alone in its folder, which the child works in. Costs a fork and the
+    decode: 30 ms of CPU for a JPEG of 12 MP, about half a second for an HEIC.
 
     Raises:
         TransientError: the child failed, or was too slow, in a way that another attempt may not meet.
@@ -28,9 +28,12 @@ def inspect(source: Path, children: Children, limits: Limits, metadata: Collecti
         "limits": {**asdict(limits), "accept": sorted(limits.accept)},
         "metadata": sorted(metadata),
     }
-    answer = ask("inspect", request, source.resolve().parent, children)
-    if isinstance(answer, Rejected):
-        return answer
-    probe = Probe.from_dict(answer["probe"])
-    verdict = judge(probe, limits)  # once more: what comes from a confined child is not believed
-    return verdict if isinstance(verdict, Rejected) else probe
+    for question in ("inspect", "films"):
+        answer = ask(question, request, source.resolve().parent, children)
+        if isinstance(answer, Rejected):
+            return answer
+        if answer["probe"] is not None:
+            probe = Probe.from_dict(answer["probe"])
+            verdict = judge(probe, limits)  # once more: what comes from a confined child is not believed
+            return verdict if isinstance(verdict, Rejected) else probe
+    return reject("format_unsupported")

@@ -9,8 +9,8 @@ from pipeline.plan import Plan, picture_end
 from pipeline.renditions import Still
 from workers import images
 from workers import video as ffmpeg
+from workers.endings import ChildFailedError
 from workers.jobs import Job, Made, Promise
-from workers.processes import ChildFailedError
 from workers.transcoding import run
 
 _LARGEST = 4096  # pixels of the frame's longer side: no still needs more

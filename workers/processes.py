@@ -1,67 +1,35 @@
-"""Child processes: the one file in `workers/` that starts any.
+"""The child processes of a task.
 
 Every decoder and encoder runs as a child that is confined (`confine.py`), watched, bounded in what it may say, and gone
-when `run` returns, whatever happened.
+when `run` or `ask` returns, whatever happened.
 """
 
-import json
 import math
 import os
 import selectors
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
-from pipeline.errors import OutOfMemoryError, TransientError
+from workers.endings import ChildDeadlineError, ChildOutputError, ChildStalledError, failure
+from workers.forked import Forked, NotForkedError
+from workers.pool import Pool
+from workers.starting import Process, StillRunningError, start
 
 OnLine = Callable[[str], object]
+_Kind = TypeVar("_Kind", "_Child", Forked)
 
-_CONFINE = Path(__file__).with_name("confine.py")
-_INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _STDERR_TAIL = 4 * 2**10  # bytes kept
 _STDOUT = 4 * 2**20  # bytes accepted: in all, or in one line where lines are handed on
 _READ = 2**16  # bytes, what a pipe holds
-_STARVED = ("Cannot allocate memory", "MemoryError", "bad_alloc")  # what libc, Python and C++ say
 _TICK = 0.1  # seconds between looks at the clock
 _REAP = 0.01  # seconds to wait for a process that has closed its outputs
 _DRAIN = 1.0  # seconds to wait for outputs that somebody outside the group holds open
-
-
-class ChildFailedError(TransientError):
-    """The child ended with an error. Transient, for it may be the machine's fault; a stage that knows better says so.
-
-    `returncode` is as in `subprocess`: negative for a signal. `stderr_tail` is for logs, never for the public.
-    """
-
-    def __init__(self, returncode: int, stderr_tail: str) -> None:
-        """Keep both, and name the signal."""
-        how = signal.Signals(-returncode).name if returncode < 0 else f"exit status {returncode}"
-        super().__init__(f"child ended with {how}: {stderr_tail[-200:]}")
-        self.returncode = returncode
-        self.stderr_tail = stderr_tail
-
-
-class ChildOutOfMemoryError(ChildFailedError, OutOfMemoryError):
-    """The child could not get the memory it asked for, or was killed for taking it."""
-
-
-class ChildDeadlineError(TransientError):
-    """The child was killed at its deadline. Counts an attempt: a hostile file and a loaded machine look alike."""
-
-
-class ChildStalledError(TransientError):
-    """The child was killed because it showed no progress for too long."""
-
-
-class ChildOutputError(TransientError):
-    """The child was killed because it wrote more to its standard output than is read."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +45,14 @@ class Children:
     """The children of one task. `stop` may be called from any thread, at any time.
 
     `grace` is the time in seconds between SIGTERM and SIGKILL; `memory` the bytes of address space of each child,
-    whatever `run` is told.
+    whatever `run` and `ask` are told; `pool` has the warm children of this process.
     """
 
     grace: float = 5.0
     memory: int | None = None
+    pool: Pool = field(default_factory=Pool)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _running: "set[_Child]" = field(default_factory=set, repr=False)
+    _running: "set[_Child | Forked]" = field(default_factory=set, repr=False)
     _stopped: list[BaseException] = field(default_factory=list, repr=False)
 
     def run(  # noqa: PLR0913 - the terms of a child belong together, and the caller names each
@@ -113,18 +82,41 @@ class Children:
             ChildDeadlineError, ChildStalledError, ChildOutputError: it was killed.
             BaseException: what `stop` was called with.
         """
-        terms = {
-            "parent": os.getpid(),
-            "memory": self.memory or memory,
-            "cpu": cpu,
-            "file_size": file_size,
-            "nice": nice,
-        }
-        with self._started([sys.executable, "-I", "-S", str(_CONFINE), json.dumps(terms), *argv], cwd) as child:
+
+        def begin() -> _Child:
+            process = start(argv, cwd=cwd, memory=self.memory or memory, cpu=cpu, file_size=file_size, nice=nice)
+            return _Child(process, self.grace)
+
+        with self._running_as(begin) as child:
             return child.attend(stdin, on_line, deadline, stall)
 
+    def ask(
+        self, question: str, request: bytes, *, cwd: Path, deadline: float, memory: int, cpu: int, file_size: int
+    ) -> bytes:
+        """Put a question to a warm child, forked for it alone; returns the answer.
+
+        Question and answer are JSON without line breaks. The child is as confined as a program that is `run`, and
+        cannot start another, nor use the network (Linux). `memory` is what it may take beside what it shares with the
+        others. It is killed when the worker dies: at once on Linux, elsewhere by the process it was forked from.
+
+        Raises:
+            ChildFailedError, ChildDeadlineError, ChildOutputError: as `run`.
+            TemplateLostError: the process that it was forked from died.
+            BaseException: what `stop` was called with.
+        """
+        limits = {"memory": self.memory or memory, "cpu": cpu, "file_size": file_size}
+        terms = {"cwd": str(cwd), "limits": limits}
+        template = self.pool.template(question)
+        try:
+            with self._running_as(template.fork) as child:
+                return child.attend(question, terms, request, deadline)
+        except NotForkedError:  # nobody has seen the file yet: another template may
+            template.forget()
+        with self._running_as(self.pool.template(question).fork) as child:
+            return child.attend(question, terms, request, deadline)
+
     def stop(self, error: BaseException) -> None:
-        """Kill what runs and let nothing start: `run` raises `error` now and from now on. The first call counts."""
+        """Kill what runs and let nothing start: `run` and `ask` raise `error` now and from now on. The first counts."""
         with self._lock:
             if not self._stopped:
                 self._stopped.append(error)
@@ -132,21 +124,11 @@ class Children:
                 child.end(self._stopped[0])
 
     @contextmanager
-    def _started(self, command: Sequence[str], cwd: Path) -> "Iterator[_Child]":
+    def _running_as(self, begin: Callable[[], _Kind]) -> Iterator[_Kind]:
         with self._lock:
             if self._stopped:
                 raise self._stopped[0]
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=_environment(cwd),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                start_new_session=True,
-            )
-            child = _Child(process, self.grace)
+            child = begin()
             self._running.add(child)
         try:
             yield child
@@ -156,20 +138,10 @@ class Children:
                 self._running.remove(child)
 
 
-def _environment(cwd: Path) -> dict[str, str]:
-    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    return {**inherited, "HOME": str(cwd), "TMPDIR": str(cwd), "LC_ALL": "C.UTF-8"}
-
-
-def _failure(returncode: int, stderr_tail: str) -> ChildFailedError:
-    starved = returncode == -signal.SIGKILL or any(sign in stderr_tail for sign in _STARVED)
-    return (ChildOutOfMemoryError if starved else ChildFailedError)(returncode, stderr_tail)
-
-
 class _Child:
     """One running process and its pipes, watched by the thread that started it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], grace: float) -> None:
+    def __init__(self, process: Process, grace: float) -> None:
         self._process = process
         self._grace = grace
         self._mutex = threading.Lock()  # so that no signal goes to an id that was reaped
@@ -212,7 +184,7 @@ class _Child:
             raise self._ending
         tail = self._stderr.decode(errors="replace")
         if self._process.returncode != 0:
-            raise _failure(self._process.returncode, tail)
+            raise failure(self._process.returncode, tail)
         return Finished(b"" if on_line else bytes(self._stdout), tail)
 
     def bury(self) -> None:
@@ -258,7 +230,7 @@ class _Child:
         with self._mutex:
             if self._ended_at == math.inf:
                 if not pipes.get_map():
-                    with suppress(subprocess.TimeoutExpired):
+                    with suppress(StillRunningError):
                         self._process.wait(_REAP)
                 if self._process.poll() is None:
                     return False

@@ -23,6 +23,7 @@ from pipeline.retries import LONGEST_MESSAGE_DELAY
 from pipeline.tasks import CONTROL, Task
 from workers.fairness import crowded
 from workers.holding import Holding
+from workers.processes import Children
 from workers.tools import Tools
 
 log = structlog.get_logger()
@@ -91,8 +92,8 @@ class Envelope:
             log.warning("claim_failed", mediaId=media_id, task=key, error=str(error))
             return SHY
         stage = self.tools.pipeline.stage(key)
-        memory = self.tools.pipeline.memory.get(claimed.task.queue)
-        holding = Holding(ledger, claimed.task, since, stage.timeout, memory)
+        children = Children(memory=self.tools.pipeline.memory.get(claimed.task.queue), pool=self.tools.pool)
+        holding = Holding(ledger, claimed.task, since, stage.timeout, children)
         with self.tools.shift.hold(holding):
             outcome, delay = self._attempt(Turn(self.tools, claimed, holding))
         log.info(

@@ -1,6 +1,6 @@
 """What the stages of one worker process work with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.config import Pipeline
@@ -8,6 +8,7 @@ from pipeline.ledger import Ledger
 from pipeline.ports import ObjectStore, Queue, Webhooks
 from workers.cache import DiskCache
 from workers.holding import Shift
+from workers.pool import Pool
 
 
 @dataclass(frozen=True)
@@ -23,3 +24,4 @@ class Tools:
     shift: Shift
     webhooks: Webhooks | None = None
     cache: DiskCache | None = None
+    pool: Pool = field(default_factory=Pool)

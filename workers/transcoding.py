@@ -13,9 +13,9 @@ from pipeline.errors import TransientError
 from pipeline.plan import Plan, VideoPlan, phase, picture_end
 from pipeline.playlists import Segment, Track
 from workers import video as ffmpeg
+from workers.endings import ChildFailedError
 from workers.fragments import FragmentError, Samples, header, samples
 from workers.jobs import File, Job, Made, Promise
-from workers.processes import ChildFailedError
 
 INIT_TYPE = "video/mp4"
 SEGMENT_TYPE = "video/iso.segment"

@@ -23,7 +23,7 @@ def is_protocol(each: object) -> bool:
 PORTS = (*(each for each in vars(ports).values() if is_protocol(each)), Children)
 """What stands between the product and the world: S3, records, Redis, receivers of webhooks; and child processes."""
 
-LONG = frozenset({"ObjectStore.put", "ObjectStore.put_part", "Children.run"})
+LONG = frozenset({"ObjectStore.put", "ObjectStore.put_part", "Children.run", "Children.ask"})
 """Calls that may outlast a renewal of the lease; so that one is met for sure, they are made to."""
 
 LOOKS = frozenset({"Queue.report", "Records.overdue"})

@@ -13,13 +13,13 @@ from PIL import Image
 from pipeline.animations import Animation
 from pipeline.errors import PermanentError
 from pipeline.plan import Plan
-from tests import builders
+from tests import builders, warm
 from tests.films import PROGRAMS
 from tests.unit.test_images import near
 from tests.unit.test_inspection import accepted
 from workers import animation
+from workers.endings import ChildFailedError
 from workers.jobs import Job, Made
-from workers.processes import ChildFailedError, Children
 
 TICK = 1.0
 """Milliseconds by which a picture may come early or late."""
@@ -60,7 +60,7 @@ def job(source: Path, settings: Animation | None = None, program: str = PROGRAMS
         probe=accepted(source),
         plan=plan,
         scratch=scratch,
-        children=Children(),
+        children=warm.children(),
         ffmpeg=program,
         source=lambda: source,
         derived=lambda name, _size, _make: scratch / name,

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from pipeline.renditions import Still
+from tests import warm
 from tests.unit.test_inspection import LIMITS, accepted
 from workers.images import stills
-from workers.processes import Children
 
 CORPUS = os.environ.get("CORPUS_DIR", "")
 
@@ -88,7 +88,7 @@ def test_a_real_photo_is_known_and_made_into_stills(name: str, tmp_path: Path) -
     probe = accepted(source)
     assert (probe.width, probe.height, probe.orientation, probe.frames) == (width, height, orientation, frames)
     wanted = (Still(name="thumbnail", width=300, height=300), Still(name="small", width=640, height=640, format="webp"))
-    made = stills(source, wanted, pixels=probe.pixels, scratch=tmp_path, children=Children())
+    made = stills(source, wanted, pixels=probe.pixels, scratch=tmp_path, children=warm.children())
     for still, file in zip(wanted, made.files, strict=True):
         with Image.open(file.path) as picture:
             assert picture.size == still.size(width, height)

@@ -10,11 +10,10 @@ from PIL import Image, ImageChops, ImageStat
 from pipeline.errors import PermanentError
 from pipeline.plan import Plan
 from pipeline.renditions import Still
-from tests import builders
+from tests import builders, warm
 from tests.unit.test_inspection import accepted
 from workers import images
 from workers.jobs import Job, Made
-from workers.processes import Children
 
 THUMBNAIL = Still(name="thumbnail", width=300, height=300)
 SMALL = Still(name="small", width=640, height=640, format="webp")
@@ -32,7 +31,7 @@ def made(source: Path, *wanted: Still) -> Mapping[str, Image.Image]:
 def stills(source: Path, *wanted: Still) -> Made:
     scratch = source.with_name("stills")
     scratch.mkdir()
-    return images.stills(source, wanted, pixels=10**8, scratch=scratch, children=Children())
+    return images.stills(source, wanted, pixels=10**8, scratch=scratch, children=warm.children())
 
 
 def corners(picture: Image.Image) -> list[tuple[int, ...]]:
@@ -60,7 +59,7 @@ def test_a_job_makes_what_was_promised(tmp_path: Path) -> None:
         probe=accepted(source),
         plan=plan,
         scratch=scratch,
-        children=Children(),
+        children=warm.children(),
         ffmpeg=builders.ffmpeg(),
         source=lambda: source,
         derived=lambda name, _size, _make: tmp_path / name,
@@ -216,5 +215,5 @@ def test_a_photo_that_was_damaged_since_is_told_for_good(tmp_path: Path) -> None
 def test_a_photo_larger_than_was_judged_is_refused(tmp_path: Path) -> None:
     source = builders.photo(tmp_path / "photo.png", (400, 400))
     with pytest.raises(PermanentError) as caught:
-        images.stills(source, [THUMBNAIL], pixels=399 * 400, scratch=tmp_path, children=Children())
+        images.stills(source, [THUMBNAIL], pixels=399 * 400, scratch=tmp_path, children=warm.children())
     assert caught.value.reason == "pixels_exceeded"

@@ -12,9 +12,8 @@ from PIL import Image
 from pipeline.errors import ReleasedError
 from pipeline.limits import Limits, Rejected
 from pipeline.probes import Probe
-from tests import builders
+from tests import builders, warm
 from workers.inspection import inspect
-from workers.processes import Children
 
 LIMITS = Limits(
     bytes=500 * 10**6,
@@ -34,13 +33,13 @@ LIMITS = Limits(
 
 
 def accepted(path: Path, limits: Limits = LIMITS) -> Probe:
-    verdict = inspect(path, Children(), limits)
+    verdict = inspect(path, warm.children(), limits)
     assert isinstance(verdict, Probe), verdict
     return verdict
 
 
 def reason(path: Path, limits: Limits = LIMITS) -> str:
-    verdict = inspect(path, Children(), limits)
+    verdict = inspect(path, warm.children(), limits)
     assert isinstance(verdict, Rejected), verdict
     return verdict.reason
 
@@ -211,7 +210,7 @@ def test_a_playlist_opens_no_other_file(playlist: str, tmp_path: Path) -> None:
 
 
 def test_a_stopped_task_inspects_nothing(tmp_path: Path) -> None:
-    children = Children()
+    children = warm.children()
     children.stop(ReleasedError())
     with pytest.raises(ReleasedError):
         inspect(builders.photo(tmp_path / "photo.jpg"), children, LIMITS)

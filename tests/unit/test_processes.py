@@ -11,16 +11,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LeaseLostError
-from workers.processes import (
+from workers.endings import (
     ChildDeadlineError,
     ChildFailedError,
     ChildOutOfMemoryError,
     ChildOutputError,
-    Children,
     ChildStalledError,
-    Finished,
-    OnLine,
 )
+from workers.processes import Children, Finished, OnLine
 
 LONG = 60.0
 STUBBORN = (

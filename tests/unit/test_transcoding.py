@@ -8,7 +8,7 @@ import pytest
 from pipeline.plan import plan
 from tests.films import PROGRAMS, Config, Darkroom, Film, assert_steady, chunked
 from tests.footage import LEVELS, colour, counted, frames, number, pictures, sound, write
-from workers.processes import ChildFailedError
+from workers.endings import ChildFailedError
 from workers.transcoding import FrameCountError
 
 RED = ("-f", "lavfi", "-i", "color=red:size=320x180:rate=25:duration=2")

@@ -1,4 +1,4 @@
-"""`python -I -m workers.confined.animation`: the frames of an animated image, one after the other, into a pipe.
+"""The question `animation`: the frames of an animated image, one after the other, into a pipe.
 
 They travel undecorated but for their times, in a Matroska stream of raw pictures: ffmpeg, which only encodes them, is
 given none of its own demuxers for GIF, WebP, PNG or AVIF to read what a stranger sent.
@@ -21,7 +21,6 @@ from pipeline.animations import Animation
 from workers.confined.admission import SIDEWAYS, decode, open_image, orientation
 from workers.confined.colour import profile_of
 from workers.confined.refusal import RefusedError
-from workers.confined.serving import serve
 from workers.confined.stills import STEPS, Order
 
 _TICK = Fraction(1, 1000)  # seconds; Matroska's own
@@ -142,7 +141,3 @@ def _layers(frame: Image.Image, background: str) -> tuple[Image.Image, Image.Ima
     clear = Image.new("RGBA", frame.size, f"{background}00")
     clear.paste(frame, mask=alpha.point(lambda value: 255 if value else 0))
     return flat, clear
-
-
-if __name__ == "__main__":
-    serve(answer)

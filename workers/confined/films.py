@@ -1,7 +1,11 @@
-"""Inspecting a video: what its container declares first, then proof that a picture can be decoded."""
+"""The question `films`: which video is this file?
+
+What its container declares comes first, then proof that a picture can be decoded.
+"""
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -12,6 +16,7 @@ from pipeline.limits import Limits, Rejected, judge
 from pipeline.probes import Probe
 from workers.confined import codepoints, containers
 from workers.confined.refusal import RefusedError
+from workers.confined.requests import limits_of
 
 # Playlists (HLS, DASH, concat) make a demuxer open other files: no format that can is on the list.
 _OPTIONS = {
@@ -23,6 +28,11 @@ _OPTIONS = {
 }
 _PATIENCE = 500  # packets that may fail before the first picture: a recording of a broadcast starts anywhere
 _INTERLACED = frozenset({2, 3, 4, 5})  # libavcodec, AVFieldOrder: TT, BB, TB, BT
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """`{"probe": ...}` of the file `source` under `limits`; raises RefusedError."""
+    return {"probe": inspect_film(Path(request["source"]), limits_of(request)).to_dict()}
 
 
 def inspect_film(path: Path, limits: Limits) -> Probe:

@@ -1,31 +1,16 @@
-"""`python -I -m workers.confined.inspect`: what is this file?"""
+"""The question `inspect`: which image is this file, and can it be decoded?"""
 
-import resource
-import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline.limits import Limits
 from workers.confined.photos import inspect_photo
-from workers.confined.serving import serve
-
-# Demuxers need little; track bombs find their end here within half a second.
-_FILM_MEMORY = 768 * 2**20
+from workers.confined.requests import limits_of
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """`{"probe": ...}` of the file `source` under `limits`, with what `metadata` lists; raises RefusedError."""
-    path = Path(request["source"])
-    limits = Limits(**{**request["limits"], "accept": frozenset(request["limits"]["accept"])})
-    probe = inspect_photo(path, limits, request.get("metadata", ()))
-    if probe is None:
-        if sys.platform == "linux":
-            resource.setrlimit(resource.RLIMIT_AS, (_FILM_MEMORY, _FILM_MEMORY))
-        from workers.confined.films import inspect_film  # noqa: PLC0415 - ffmpeg's libraries cost a photo 70 ms
+    """`{"probe": ...}` of the file `source` under `limits`, with what `metadata` lists; null if it is no image.
 
-        probe = inspect_film(path, limits)
-    return {"probe": probe.to_dict()}
-
-
-if __name__ == "__main__":
-    serve(answer)
+    Raises RefusedError.
+    """
+    probe = inspect_photo(Path(request["source"]), limits_of(request), request.get("metadata", ()))
+    return {"probe": probe and probe.to_dict()}

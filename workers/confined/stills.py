@@ -1,4 +1,4 @@
-"""`python -I -m workers.confined.stills`: every still of one picture, from one decode."""
+"""Every still of one picture, from one decode."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,7 +16,6 @@ from workers.confined.colour import PROFILE, profile_of, render
 from workers.confined.encoding import encode
 from workers.confined.placeholder import placeholder
 from workers.confined.refusal import RefusedError
-from workers.confined.serving import serve
 
 _TURNED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -163,7 +162,3 @@ def _whole(frame: Frame, shown: tuple[int, int]) -> tuple[int, int]:
     if frame.crop == (0.0, 0.0, float(shown[0]), float(shown[1])):
         return min(frame.size[0], shown[0]), min(frame.size[1], shown[1])
     return min(math.ceil(shown[0] * frame.scale), shown[0]), min(math.ceil(shown[1] * frame.scale), shown[1])
-
-
-if __name__ == "__main__":
-    serve(answer)
