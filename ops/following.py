@@ -7,6 +7,7 @@ from ops.bars import Bars
 from ops.supervisor import StopRequestedError
 from pipeline.adapters.wiring import Services
 from pipeline.media import SETTLED, Media
+from pipeline.progress import overall
 from pipeline.rows import task_of
 from pipeline.tasks import Task, TaskStatus
 
@@ -30,7 +31,7 @@ def follow(services: Services, names: Mapping[str, str], bars: Bars, stop: threa
             if media.status in SETTLED:
                 settled[media_id] = media
             tasks = [task_of(row) for row in services.ledger.records.tasks(media_id)]
-            bars.show(name, phase(media, tasks), fraction(media, services.queue.progress(media_id)))
+            bars.show(name, phase(media, tasks), overall(media, services.queue.progress(media_id)).fraction)
         if stop.wait(LOOK):
             raise StopRequestedError
     return {media_id: settled[media_id] for media_id in names}
@@ -42,12 +43,3 @@ def phase(media: Media, tasks: list[Task]) -> str:
         return media.status if media.reason is None else f"{media.status}: {media.reason}"
     running = {task.stage for task in tasks if task.status is TaskStatus.RUNNING}
     return ", ".join(sorted(running)) or "waiting"
-
-
-def fraction(media: Media, reported: Mapping[str, float]) -> float:
-    """Return how much of a media is done, 0 to 1: its tasks count alike, running ones by what they report."""
-    if media.status in SETTLED:
-        return 1.0
-    owed = ("validate", *media.parts)
-    done = sum(1.0 if key in media.done else min(reported.get(key, 0.0), 1.0) for key in owed)
-    return done / len(owed)

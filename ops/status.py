@@ -1,14 +1,17 @@
 """`darkroom status`: what a media is waiting for, or all that is owed."""
 
 from collections import Counter
+from datetime import timedelta
 
 from rich.console import Console
 from rich.table import Table
 
 from ops.outputs import print_table
 from pipeline.adapters.wiring import Services
+from pipeline.media import SETTLED
+from pipeline.progress import Progress, overall
 from pipeline.rows import task_of
-from pipeline.tasks import SHARDS, Task
+from pipeline.tasks import SHARDS, Task, TaskStatus
 
 EVER = 2**53
 """Later than any wake-up, milliseconds."""
@@ -32,11 +35,26 @@ def show_media(services: Services, media_id: str) -> None:
         raise UnknownMediaError(f"There is no media {media_id}")
     console = Console()
     print_table(console, media)
-    table = _table("task", "status", "attempts", "last error")
+    reports = services.queue.progress(media_id)
+    if media.status not in SETTLED:
+        console.print(told(overall(media, reports)), highlight=False)
+    table = _table("task", "status", "attempts", "done", "last error")
     for row in services.ledger.records.tasks(media_id):
         task = task_of(row)
-        table.add_row(task.key, task.status, str(task.attempts), task.last_error or task.reason or "")
+        running = task.status is TaskStatus.RUNNING and task.key in reports
+        done = f"{reports[task.key].fraction:.0%}" if running else ""
+        table.add_row(task.key, task.status, str(task.attempts), done, task.last_error or task.reason or "")
     console.print(table)
+
+
+def told(progress: Progress) -> str:
+    """Say how far a media is: `42 %, 3.1x, 0:01:30 left`."""
+    words = [f"{progress.fraction:.0%}"]
+    if progress.speed is not None:
+        words.append(f"{progress.speed:.2g}x")
+    if progress.left is not None:
+        words.append(f"{timedelta(seconds=round(progress.left))} left")
+    return ", ".join(words)
 
 
 def show_owed(services: Services) -> None:

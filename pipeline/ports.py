@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pipeline.changes import Change, Key, Row, Update
 from pipeline.messages import Message
+from pipeline.progress import Report
 from pipeline.tasks import Hint
 
 
@@ -173,11 +174,11 @@ class Queue(Protocol):
     def mark(self) -> None:
         """Set the sentinel key."""
 
-    def report(self, media_id: str, key: str, fraction: float) -> None:
-        """Best effort: how much of a task is done, 0 to 1; forgotten after a while."""
+    def report(self, media_id: str, key: str, report: Report) -> None:
+        """Best effort: how far a task is; forgotten after a while."""
 
-    def progress(self, media_id: str) -> dict[str, float]:
-        """Reported fractions by task key; empty when Redis is away."""
+    def progress(self, media_id: str) -> dict[str, Report]:
+        """What was reported last, by task key; empty when Redis is away."""
 
     def announce(self, event: Mapping[str, str]) -> None:
         """Publish a settled media to whoever listens; raises `UnavailableError`."""

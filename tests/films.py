@@ -16,6 +16,7 @@ from pipeline.ladder import Audio, Rung, VideoSettings
 from pipeline.limits import Limits
 from pipeline.plan import Plan, VideoPlan, plan
 from pipeline.probes import Probe
+from pipeline.progress import Report
 from pipeline.renditions import Poster, Still
 from tests import warm
 from tests.builders import ffmpeg
@@ -85,7 +86,7 @@ class Darkroom:
             self.make(probe, made, part)
         return Film(self.folder / "stored", probe, made)
 
-    def make(self, probe: Probe, made: Plan, part: str, report: Callable[[float], None] = lambda _: None) -> Made:
+    def make(self, probe: Probe, made: Plan, part: str, report: Callable[[Report], None] = lambda _: None) -> Made:
         """Run one task and store its files; what it promised must be among them."""
         stored = self.folder / "stored"
         scratch = self.folder / part.replace("#", "-")

@@ -10,6 +10,7 @@ from pipeline.keys import new_media_id, original
 from pipeline.ledger import Ledger
 from pipeline.lifecycle import Site
 from pipeline.media import Media
+from pipeline.progress import Report
 from pipeline.protocol import Lease
 from pipeline.rows import task_of
 from pipeline.tasks import SHARDS, Hint, Task
@@ -58,10 +59,10 @@ class Inbox:
     def mark(self) -> None:
         self.flags.add("sentinel")
 
-    def report(self, media_id: str, key: str, fraction: float) -> None:
+    def report(self, media_id: str, key: str, report: Report) -> None:
         pass
 
-    def progress(self, media_id: str) -> dict[str, float]:  # noqa: ARG002 - the port's signature
+    def progress(self, media_id: str) -> dict[str, Report]:  # noqa: ARG002 - the port's signature
         return {}
 
     def announce(self, event: Mapping[str, str]) -> None:

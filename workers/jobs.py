@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.plan import Plan
 from pipeline.probes import Probe
+from pipeline.progress import Report
 from workers.processes import Children
 
 
@@ -47,7 +48,7 @@ class Made:
 class Job:
     """One part of one media's plan, and all that a stage may use to make it.
 
-    Calling `source` or `fetch` raises the pipeline's errors; `report` takes the fraction done and never raises.
+    Calling `source` or `fetch` raises the pipeline's errors; `report` takes how far it is and never raises.
     """
 
     part: str
@@ -66,4 +67,4 @@ class Job:
     """
     fetch: Callable[[str], Path]
     """Fetches a file that an earlier part of this media stored, by its suffix."""
-    report: Callable[[float], None]
+    report: Callable[[Report], None]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,6 +13,7 @@ from typing import Any
 from pipeline.errors import TransientError
 from pipeline.plan import Plan, VideoPlan, phase, picture_end
 from pipeline.playlists import Segment, Track
+from pipeline.progress import Report
 from workers import video as ffmpeg
 from workers.endings import ChildFailedError
 from workers.fragments import FragmentError, Samples, header, samples
@@ -22,9 +24,8 @@ SEGMENT_TYPE = "video/iso.segment"
 MANIFEST_TYPE = "application/json"
 
 _NICE = 10
-# Seconds; a net, for the stage's own timeout ends a job sooner. Silence is no sign of a hang: ffmpeg tells no progress
-# while it decodes its way to a chunk's first frame.
-_DEADLINE = 4 * 3600.0
+_DEADLINE = 4 * 3600.0  # seconds; a net, for the stage's own timeout ends a job sooner
+_STALL = 900.0  # seconds without another frame: decoding one's way to a chunk's first one takes far less
 _FILE = 2 * 2**30  # bytes of one segment, or more where the source itself is larger
 _VAGUE = 2  # frames by which a container may tell the end wrong, without a look at its packets
 _SLACK = Fraction(1, 2)  # seconds of picture that a damaged end may lack
@@ -59,7 +60,8 @@ def transcode(job: Job) -> Made:
     for rung in video.rungs:
         (job.scratch / rung.name).mkdir()
     length = (stop or _declared(job, video)) - start
-    run(job, ffmpeg.chunk(job.ffmpeg, source, job.probe, video, (start, stop)), done=counter("frame", length))
+    argv = ffmpeg.chunk(job.ffmpeg, source, job.probe, video, (start, stop))
+    run(job, argv, done=counter("frame", length), seconds=float(video.seconds(length)))
     init = f"init-{start // video.chunk:04}.mp4"
     made = {rung.name: _collected(job.scratch / rung.name, rung.name, init) for rung in video.rungs}
     counts = {_counted(each.samples, each.timescale, video, start) for each in made.values() if each}
@@ -87,21 +89,27 @@ def run(
     argv: list[str],
     *,
     done: Callable[[str], float | None] | None = None,
+    seconds: float | None = None,
     cwd: Path | None = None,
     memory: int | None = None,
 ) -> None:
     """Run ffmpeg confined; `done` reads the fraction done from a line of its progress, or None.
 
-    `memory` are its bytes of address space, where the plan is not of a video.
+    `seconds` of video are encoded, for the speed that is reported; `memory` are its bytes of address space, where the
+    plan is not of a video. Raises ChildStalledError when the fraction has not risen for a while.
     """
-    reached = -1.0
+    reached, begun = -1.0, time.monotonic()
 
-    def on_line(line: str) -> None:
+    def on_line(line: str) -> bool:
         nonlocal reached
         fraction = done(line) if done else None
-        if fraction is not None and fraction > reached:
-            reached = fraction
-            job.report(min(1.0, fraction))
+        if fraction is None or fraction <= reached:
+            return False
+        reached = fraction
+        elapsed = time.monotonic() - begun
+        speed = fraction * seconds / elapsed if seconds and fraction > 0 and elapsed > 0 else None
+        job.report(Report(min(1.0, fraction), speed))
+        return True
 
     job.children.run(
         argv,
@@ -111,6 +119,7 @@ def run(
         file_size=max(_FILE, 2 * job.probe.bytes),
         nice=_NICE,
         on_line=on_line if done else None,
+        stall=_STALL if done else None,
     )
 
 

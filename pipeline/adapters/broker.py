@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from pipeline.errors import UnavailableError
+from pipeline.progress import Report
 from pipeline.tasks import Hint, stage_of
 
 NAMESPACE = "dramatiq"
@@ -126,10 +127,12 @@ class RedisQueue:
         with _translated():
             self.client.set(SENTINEL, 1)
 
-    def report(self, media_id: str, key: str, fraction: float) -> None:
-        """Keep how much of a task is done, at most once a second for each, for an hour."""
+    def report(self, media_id: str, key: str, report: Report) -> None:
+        """Keep how far a task is, at most once a second for each, for an hour."""
         now = time.monotonic()
-        if self._breaker.open or (fraction < 1 and now - self._reported.get((media_id, key), -_REST) < _REPORT_EVERY):
+        if self._breaker.open or (
+            report.fraction < 1 and now - self._reported.get((media_id, key), -_REST) < _REPORT_EVERY
+        ):
             return
         if len(self._reported) >= _MOST_REMEMBERED:
             self._reported.clear()
@@ -137,14 +140,14 @@ class RedisQueue:
         name = _progress_of(media_id)
         try:
             with self.client.pipeline(transaction=False) as pipeline:
-                pipeline.hset(name, key, str(round(fraction, 4)))
+                pipeline.hset(name, key, _told(report))
                 pipeline.expire(name, PROGRESS_SECONDS)
                 pipeline.execute()
         except RedisError:
             self._breaker.trip()
 
-    def progress(self, media_id: str) -> dict[str, float]:
-        """Reported fractions by task key."""
+    def progress(self, media_id: str) -> dict[str, Report]:
+        """What was reported last, by task key."""
         if self._breaker.open:
             return {}
         try:
@@ -152,7 +155,7 @@ class RedisQueue:
         except RedisError:
             self._breaker.trip()
             return {}
-        return {key: float(fraction) for key, fraction in found.items()}
+        return {key: Report(*map(float, told.split())) for key, told in found.items()}
 
     def announce(self, event: Mapping[str, str]) -> None:
         """Append the event to the stream."""
@@ -176,6 +179,11 @@ def message_of(hint: Hint) -> Message[None]:
         kwargs={"media_id": hint.media_id, "key": hint.key},
         options={},
     )
+
+
+def _told(report: Report) -> str:
+    """The fraction and, where there is one, the speed."""
+    return " ".join(str(round(number, 4)) for number in report if number is not None)
 
 
 def _progress_of(media_id: str) -> str:

@@ -17,6 +17,7 @@ from dramatiq.brokers.redis import RedisBroker
 from pipeline.adapters import broker as adapter
 from pipeline.adapters.broker import RedisQueue, connect, make_broker
 from pipeline.errors import UnavailableError
+from pipeline.progress import Report
 from pipeline.tasks import Hint
 from tests.contract.conftest import at_once
 
@@ -128,9 +129,9 @@ def test_the_sentinel_goes_with_the_hints(client: "redis.Redis", queue: RedisQue
 def test_progress_is_kept_for_an_hour(client: "redis.Redis", queue: RedisQueue) -> None:
     media_id = f"media_{uuid4().hex}"
     assert queue.progress(media_id) == {}
-    queue.report(media_id, "transcode#0001", 0.25)
-    queue.report(media_id, "audio", 1 / 3)
-    assert queue.progress(media_id) == {"transcode#0001": 0.25, "audio": 0.3333}
+    queue.report(media_id, "transcode#0001", Report(0.25, 1.5))
+    queue.report(media_id, "audio", Report(1 / 3))
+    assert queue.progress(media_id) == {"transcode#0001": Report(0.25, 1.5), "audio": Report(0.3333)}
     [name] = client.keys("darkroom:progress:*")
     assert 3500 < client.ttl(name) <= 3600
 
@@ -139,11 +140,11 @@ def test_progress_is_told_once_a_second_and_at_the_end(queue: RedisQueue, monkey
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     for step in range(10):
-        queue.report("media_1", "poster", step / 10)
+        queue.report("media_1", "poster", Report(step / 10))
         now[0] += 0.3
-    assert queue.progress("media_1") == {"poster": 0.8}  # 0.0, 0.4, 0.8
-    queue.report("media_1", "poster", 1.0)
-    assert queue.progress("media_1") == {"poster": 1.0}
+    assert queue.progress("media_1") == {"poster": Report(0.8)}  # 0.0, 0.4, 0.8
+    queue.report("media_1", "poster", Report(1.0))
+    assert queue.progress("media_1") == {"poster": Report(1.0)}
 
 
 def test_events_are_appended_to_a_stream_that_stays_short(
@@ -174,7 +175,7 @@ def test_nobody_waits_long_for_a_redis_that_is_away(
     assert [record.getMessage() for record in caplog.records] == ["hints_not_sent"]
     begun = time.monotonic()
     queue.send(hints(97))
-    queue.report("media_1", "poster", 0.5)
+    queue.report("media_1", "poster", Report(0.5))
     assert queue.progress("media_1") == {}
     assert time.monotonic() - begun < 0.2, "it is left alone for a while"
 

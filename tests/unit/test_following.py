@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from ops.following import fraction, phase
+from ops.following import phase
 from pipeline.media import Status
 from pipeline.tasks import Task, TaskStatus
 from tests.world import new_media
@@ -28,12 +28,3 @@ def test_a_settled_media_says_how_it_ended_whatever_is_still_owed() -> None:
     purging = [task("purge", TaskStatus.RUNNING)]
     assert phase(replace(MEDIA, status=Status.READY), purging) == "ready"
     assert phase(replace(MEDIA, status=Status.REJECTED, reason="too_long"), purging) == "rejected: too_long"
-
-
-def test_the_fraction_counts_tasks_and_what_running_ones_report() -> None:
-    assert fraction(replace(MEDIA, plan=None), {}) == 0
-    done = replace(MEDIA, done=frozenset({"validate", "poster"}))
-    assert fraction(done, {}) == 0.5
-    assert fraction(done, {"transcode#0000": 0.5, "poster": 0.1}) == 0.625
-    assert fraction(done, {"transcode#0000": 7.0}) == 0.75
-    assert fraction(replace(MEDIA, status=Status.FAILED), {}) == 1

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.plan import plan
+from pipeline.progress import Report
 from tests.films import PROGRAMS, Config, Darkroom, Film, assert_steady, chunked
 from tests.footage import LEVELS, colour, counted, frames, number, pictures, sound, write
-from workers.endings import ChildFailedError
+from workers import transcoding
+from workers.endings import ChildFailedError, ChildStalledError
 from workers.transcoding import FrameCountError
 
 RED = ("-f", "lavfi", "-i", "color=red:size=320x180:rate=25:duration=2")
@@ -252,10 +254,12 @@ def test_nothing_of_the_originals_metadata_is_left(program: str, tmp_path: Path)
 
 def test_progress_rises_to_the_end(program: str, tmp_path: Path) -> None:
     room = Darkroom(program, counted(tmp_path / "film.mp4"), tmp_path / "out")
-    seen: list[float] = []
+    seen: list[Report] = []
     room.make(room.probe, plan(room.probe, room.config), "transcode#0000", seen.append)
-    assert seen == sorted(seen)
-    assert seen[-1] == pytest.approx(1.0, abs=0.02)
+    fractions = [report.fraction for report in seen]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == pytest.approx(1.0, abs=0.02)
+    assert (seen[-1].speed or 0) > 0
 
 
 def test_a_chunk_tells_its_manifest_last_and_what_each_file_is(program: str, tmp_path: Path) -> None:
@@ -296,6 +300,18 @@ def test_not_even_one_frame_may_be_missing_before_a_seam(program: str, tmp_path:
 def test_a_rung_shorter_than_the_others_is_never_promised(program: str, tmp_path: Path) -> None:
     room = Darkroom(lossy(program, tmp_path, "90p"), counted(tmp_path / "film.mp4"), tmp_path / "out")
     with pytest.raises(FrameCountError, match="different lengths"):
+        room.make(room.probe, plan(room.probe, room.config), "transcode#0000")
+
+
+def test_an_encoder_that_makes_no_more_frames_is_stopped(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcoding, "_STALL", 1.0)
+    script = tmp_path / "hung"
+    script.write_text(f'#!/bin/sh\n"{program}" -version >"$HOME/version"\nwhile echo frame=7; do sleep 0.1; done\n')
+    script.chmod(0o755)
+    room = Darkroom(str(script), counted(tmp_path / "film.mp4", seconds=1), tmp_path / "out")
+    with pytest.raises(ChildStalledError):
         room.make(room.probe, plan(room.probe, room.config), "transcode#0000")
 
 
