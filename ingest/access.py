@@ -17,11 +17,23 @@ from ingest.problems import ProblemError
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, X-Project-Id, X-Request-Id",
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": ", ".join(
+        (
+            *("Authorization", "Content-Type", "Idempotency-Key", "X-Project-Id", "X-Request-Id", "X-Requested-With"),
+            *("X-HTTP-Method-Override", "Tus-Resumable", "Upload-Length", "Upload-Offset", "Upload-Metadata"),
+            *("Upload-Defer-Length", "Upload-Concat", "Upload-Checksum"),
+        )
+    ),
     "Access-Control-Max-Age": "600",
 }
-_EXPOSED = "Idempotent-Replayed, Location, Retry-After, X-Request-Id"
+_EXPOSED = ", ".join(
+    (
+        *("Idempotent-Replayed", "Location", "Retry-After", "X-Request-Id", "Tus-Resumable", "Tus-Version"),
+        *("Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm", "Upload-Offset", "Upload-Length"),
+        *("Upload-Metadata", "Upload-Defer-Length", "Upload-Concat", "Upload-Expires"),
+    )
+)
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d*)?", re.ASCII)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -24,9 +24,12 @@ from ingest.lingering import Lingering
 from ingest.pressure import Pressure
 from ingest.projects import Projects
 from ingest.reads import Reads
+from ingest.receiving import Shelves
 from ingest.requests import Requests
+from ingest.resumable import Resumable
 from ingest.server import serve
 from ingest.tokens import Tokens
+from ingest.tus import PATH, Tus, TusVersion
 from ingest.uploads import Uploads
 from pipeline import apikeys
 from pipeline.adapters import logs, wiring
@@ -45,8 +48,11 @@ def create(services: Services, access: Access) -> Starlette:
     ledger, objects, pipeline, settings = services.ledger, services.objects, services.pipeline, services.settings
     pressure = Pressure(ledger.records, asking, pipeline.backlog)
     idempotency = Idempotency(ledger, intending)
-    intake = Intake(ledger, objects, pipeline.limits, Budget(BUFFERED), pressure, intending, storing)
-    uploads = Uploads(intake, idempotency)
+    budget = Budget(BUFFERED)
+    uploads = Uploads(Intake(ledger, objects, pipeline.limits, budget, pressure, intending, storing), idempotency)
+    shelves = Shelves(objects, services.pieces, budget, storing)
+    resumable = Resumable(ledger, shelves, round(1000 * pipeline.grants.resumable), intending)
+    tus = Tus(resumable, pipeline.limits, pressure)
     adoption = Adoption(ledger, objects, pipeline, idempotency, reading)
     reads = Reads(ledger, reading)
     projects = Projects(ledger, pipeline.stages["erase"].queue, reading)
@@ -56,6 +62,9 @@ def create(services: Services, access: Access) -> Starlette:
     docs = Docs(pipeline.limits)
     routes = [
         door("/api/upload", Right.UPLOAD, uploads.post, "POST"),
+        door(PATH, Right.UPLOAD, tus.collection, "POST", "OPTIONS"),
+        door(PATH.rstrip("/"), Right.UPLOAD, tus.collection, "POST", "OPTIONS"),
+        door(PATH + "{media_id}", Right.UPLOAD, tus.one, "HEAD", "PATCH", "DELETE", "OPTIONS"),
         door("/api/media", Right.WRITE, adoption.post, "POST"),
         door("/api/media/{media_id}", Right.FOLLOW, reads.one, "GET", name="media"),
         door("/api/media/{media_id}", Right.WRITE, reads.delete, "DELETE"),
@@ -71,6 +80,7 @@ def create(services: Services, access: Access) -> Starlette:
     ]
     middleware = [
         Middleware(Lingering),
+        Middleware(TusVersion),
         Middleware(Cors, access=access),
         Middleware(Requests, production=settings.production),
         Middleware(Doorkeeper, access=access),

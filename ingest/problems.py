@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 from pipeline.limits import REASONS
 
-RETRY_AFTER: Mapping[int, int] = MappingProxyType({503: 5, 429: 60})
+RETRY_AFTER: Mapping[int, int] = MappingProxyType({503: 5, 429: 60, 423: 1})
 """Seconds after which a client may try again, by status: something is away, or a backlog has to be worked off."""
 _SOON = frozenset({"request_in_progress"})
 """Codes of other statuses after which the same request is worth another try in a second."""
@@ -38,6 +38,14 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "A key names one object of the bucket in 1 to 1024 bytes; those under projects/ and renditions/ are taken.",
         ),
         "idempotency_key_invalid": (400, "An Idempotency-Key is 1 to 255 visible ASCII characters, sent once."),
+        "upload_length_invalid": (400, "Send either Upload-Length, in bytes, or Upload-Defer-Length: 1."),
+        "upload_metadata_invalid": (400, "Upload-Metadata is pairs of a name and a base64 value, at most 16 kB."),
+        "upload_offset_invalid": (400, "Send Upload-Offset, the number of bytes that were taken before."),
+        "upload_checksum_invalid": (400, "Upload-Checksum is the name of an offered algorithm and a base64 digest."),
+        "upload_concat_invalid": (
+            400,
+            "Upload-Concat is 'partial', or 'final;' and the URLs of complete partial ones.",
+        ),
         "cursor_invalid": (400, "This cursor was not given out here."),
         "limit_invalid": (400, "The limit must be a number from 1 to 200."),
         "credentials_missing": (401, "Send an API key or an upload token: Authorization: Bearer ..."),
@@ -47,25 +55,35 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "project_forbidden": (403, "This API key or upload token is for other projects."),
         "host_not_allowed": (403, "This server does not answer to that host name."),
         "origin_not_allowed": (403, "Pages of this origin may not use this server."),
+        "upload_final": (403, "This upload is put together from others: it takes no bytes of its own."),
         "not_found": (404, "There is nothing here."),
         "media_not_found": (404, "There is no such media."),
         "deletion_not_found": (404, "This project was never deleted as a whole."),
         "tokens_off": (404, "This server gives out no upload tokens."),
+        "upload_not_found": (404, "There is no such upload."),
         "object_missing": (404, "There is no such object in the bucket."),
         "method_not_allowed": (405, "This address does not take that method."),
         "request_timeout": (408, "No data came for too long."),
         "request_in_progress": (409, "The first request with this Idempotency-Key is still being served."),
         "upload_superseded": (409, "The upload was ended from elsewhere before it was complete."),
         "project_deleting": (409, "The project is being deleted: it takes nothing until that is done."),
+        "upload_offset_mismatch": (409, "The upload is at another offset. Ask for it and go on from there."),
+        "upload_complete": (409, "The upload is complete. Delete its media instead."),
         "not_failed": (409, "Only a media that has failed can be tried again."),
         "original_missing": (409, "The upload itself failed: there is no original to try again with. Upload it again."),
         "object_changed": (409, "The object was replaced while it was looked at."),
+        "upload_gone": (410, "The upload was ended before it was complete. Start again."),
+        "tus_version_unsupported": (412, "This server speaks version 1.0.0 of tus: send Tus-Resumable: 1.0.0."),
         "bytes_exceeded": (413, REASONS["bytes_exceeded"]),
         "body_too_large": (413, "The body is larger than this address takes."),
         "format_unsupported": (415, REASONS["format_unsupported"]),
         "type_not_accepted": (415, REASONS["type_not_accepted"]),
         "idempotency_key_reused": (422, "This Idempotency-Key was sent with another request before."),
+        "upload_type_invalid": (415, "Send the bytes as application/offset+octet-stream."),
+        "upload_locked": (423, "Another request is bringing bytes of this upload. Try again shortly."),
+        "upload_interrupted": (423, "Another request goes on with this upload. Ask for its offset."),
         "overloaded": (429, "So much is waiting to be processed that more cannot be taken now. Try again later."),
+        "checksum_mismatch": (460, "The bytes are not those that their checksum is of; they were dropped."),
         "internal_error": (500, "Something went wrong on our side."),
         "busy": (503, "Too many uploads are going on. Try again shortly."),
         "unavailable": (503, "Something this needs cannot be reached. Try again shortly."),

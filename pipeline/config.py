@@ -49,6 +49,19 @@ class Cache:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Grants:
+    """How long, in seconds, an upload may stay incomplete.
+
+    `resumable` since its last byte came; `direct` and `form` from the start, for one that a client brings to S3 by
+    itself, in parts or in one form.
+    """
+
+    resumable: float
+    direct: float
+    form: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pipeline:
     """What `pipeline.toml` says.
 
@@ -75,6 +88,7 @@ class Pipeline:
     orphan_wait: float
     cache: Cache
     lease: Lease
+    grants: Grants
 
     def stage(self, key: str) -> Stage:
         """The terms of a task, by its range key."""
@@ -144,6 +158,7 @@ def build(file: schema.File) -> Pipeline:
         backlog=file.backlog,
         orphan_wait=file.orphans.wait,
         cache=Cache(**_plain(file.cache)),
+        grants=Grants(**_plain(file.grants)),
         lease=Lease(**{name: round(1000 * seconds) for name, seconds in _plain(file.lease).items()}),
     )
 

@@ -7,12 +7,24 @@ from pipeline.media import Json, Output
 
 
 @dataclass(frozen=True)
+class Recognised:
+    """The first bytes of an upload came in: what it is, and from now on its name and its place."""
+
+    mime_type: str
+    file_type: str
+    file_name: str
+    s3_key: str
+
+
+@dataclass(frozen=True)
 class Stored:
-    """The original is whole in S3. `size` in bytes."""
+    """The original is whole in S3. `size` in bytes; what it is, if that was seen only now."""
 
     size: int
     etag: str
     checksum: str | None = None
+    mime_type: str | None = None
+    file_type: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,4 +79,4 @@ class Redriven:
     """Somebody asked for a failed media to be tried again."""
 
 
-Event = Stored | Aborted | Validated | Refused | Made | Died | Deleted | Redriven
+Event = Recognised | Stored | Aborted | Validated | Refused | Made | Died | Deleted | Redriven

@@ -26,6 +26,16 @@ def originals(project_id: str, media_id: str) -> str:
     return f"projects/{project_id}/media/{media_id}/"
 
 
+def tails(project_id: str, media_id: str) -> str:
+    """The prefix of the bytes of a resumable upload that are too few for a part."""
+    return f"{originals(project_id, media_id)}.tail/"
+
+
+def tail(project_id: str, media_id: str, epoch: int) -> str:
+    """Where the holder of that epoch leaves such bytes."""
+    return f"{tails(project_id, media_id)}{epoch}"
+
+
 def renditions(project_id: str, media_id: str) -> str:
     """The prefix that holds all renditions of one media and nothing else."""
     return f"renditions/{project_id}/{media_id}/"

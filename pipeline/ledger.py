@@ -104,12 +104,12 @@ class Ledger:
             row = self.records.update(claim)
         except RefusedError:
             return None
-        return self._wanted(task_of(row))
+        return self.wanted(task_of(row))
 
     def renew(self, task: Task) -> None:
         """Hold the task for another lease; raises `LeaseLostError` when it is no longer ours or no longer wanted."""
         self._hold(protocol.renew(task, self.records.now(), self.lease))
-        if self._wanted(task) is None:
+        if self.wanted(task) is None:
             raise LeaseLostError
 
     def commit(self, task: Task, event: Event) -> Media:
@@ -192,7 +192,7 @@ class Ledger:
         """Law 1, the row's end in the same transaction: read, advance, write if unchanged; a lost race starts over."""
         there: set[str] = set()  # rows that somebody inserted before us: they are owed already
         while True:
-            claimed = self._wanted(task)
+            claimed = self.wanted(task)
             if claimed is None:
                 return self._after_all(task)
             media, now = claimed.media, self.records.now()
@@ -221,7 +221,7 @@ class Ledger:
             *(protocol.arm(media, key, self.queue_of(media, key), now) for key in step.arm),
         ]
 
-    def _wanted(self, task: Task) -> Claimed | None:
+    def wanted(self, task: Task) -> Claimed | None:
         """The task with its record, or None after parking it; a record that moves meanwhile is looked at again."""
         while True:
             media = self.read(task.media_id)

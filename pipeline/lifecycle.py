@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.events import Aborted, Deleted, Died, Event, Made, Redriven, Refused, Stored, Validated
+from pipeline.events import Aborted, Deleted, Died, Event, Made, Recognised, Redriven, Refused, Stored, Validated
 from pipeline.media import SETTLED, Media, Status
 from pipeline.plan import needs
 from pipeline.tasks import stage_of
@@ -78,11 +78,18 @@ def advance(media: Media, event: Event, now: int, site: Site) -> Step | None:
     return replace(step, media=replace(step.media, version=media.version + 1, updated_at=now))
 
 
+def _recognised(media: Media, event: Recognised, _now: int, site: Site) -> Step | None:
+    if media.status is not Status.UPLOADING:
+        return None
+    return Step(replace(media, **vars(event), s3_url=site.url(event.s3_key)))
+
+
 def _stored(media: Media, event: Stored, _now: int, site: Site) -> Step | None:
     if media.status is not Status.UPLOADING:
         return None
     urls = {"original": media.s3_url} if site.originals else {}
-    whole = replace(media, size=event.size, etag=event.etag, checksum=event.checksum, urls=urls)
+    seen = {name: value for name in ("mime_type", "file_type") if (value := getattr(event, name))}
+    whole = replace(media, size=event.size, etag=event.etag, checksum=event.checksum, urls=urls, **seen)
     return Step(replace(whole, status=Status.UPLOADED), insert=("validate",))
 
 
@@ -151,6 +158,7 @@ def _redriven(media: Media, _event: Redriven, _now: int, _site: Site) -> Step | 
 
 
 _FOLDS: Mapping[type, Callable[[Media, Any, int, Site], Step | None]] = {
+    Recognised: _recognised,
     Stored: _stored,
     Aborted: _aborted,
     Validated: _validated,
@@ -165,7 +173,8 @@ _FOLDS: Mapping[type, Callable[[Media, Any, int, Site], Step | None]] = {
 def _settle(media: Media, status: Status, now: int, arm: str | None = None, **facts: Any) -> Step:  # noqa: ANN401 - Media's fields
     """Nothing more is owed to the uploader; the outbox row is owed to everybody else."""
     settled = replace(media, status=status, settled_at=now, **facts)
-    return Step(settled, insert=(f"record#{status}#{media.round}",), arm=(arm,) if arm else ())
+    told = () if media.partial else (f"record#{status}#{media.round}",)
+    return Step(settled, insert=told, arm=(arm,) if arm else ())
 
 
 def _never_whole(media: Media) -> bool:
@@ -174,6 +183,6 @@ def _never_whole(media: Media) -> bool:
 
 def _tombstone(media: Media) -> Media:
     """What is kept of a deleted media: enough to purge it and to know its id again; nothing its owner said or sent."""
-    kept = ("id", "project_id", "file_type", "mime_type", "s3_key", "upload_date", "version", "round", "adopted")
-    facts = {name: getattr(media, name) for name in (*kept, "grant_until", "ready_bytes")}
+    kept = ("id", "project_id", "file_type", "mime_type", "s3_key", "upload_date", "version", "round")
+    facts = {name: getattr(media, name) for name in (*kept, "adopted", "partial", "grant_until", "ready_bytes")}
     return Media(**facts, original_name="", file_name="", s3_url="", position=None)

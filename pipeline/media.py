@@ -43,7 +43,9 @@ class Output:
 class Media:
     """The record. Attribute names are translated to the stored camelCase ones in `rows.py`.
 
-    Times ending in `_at` or `_until` are milliseconds since the epoch by the store's clock; `upload_date` is ISO 8601.
+    `adopted`: the original lay in the bucket before and stays there. `partial`: a piece of another upload, of which
+    nobody is told. Times ending in `_at` or `_until` are milliseconds since the epoch by the store's clock;
+    `upload_date` is ISO 8601.
     """
 
     id: str
@@ -72,6 +74,7 @@ class Media:
     done: frozenset[str] = frozenset()
     round: int = 0
     adopted: bool = False
+    partial: bool = False
     grant_until: int = 0
     settled_at: int | None = None
     ready_bytes: int | None = None

@@ -106,8 +106,11 @@ class ObjectStore(Protocol):
     def put_part(self, key: str, upload_id: str, number: int, body: bytes | bytearray | memoryview) -> "Part":
         """Store one part (numbers from 1; every part but the last at least 5 MiB)."""
 
-    def complete(self, key: str, upload_id: str, parts: Iterable["Part"]) -> str:
-        """Make the object of its parts, once, and return the ETag; raises `AlreadyStoredError`."""
+    def complete(self, key: str, upload_id: str, parts: Iterable["Part"], crc: str | None = None) -> str:
+        """Make the object of its parts, once, and return the ETag; raises `AlreadyStoredError`.
+
+        `crc` is that of the whole where the parts' own are not all known.
+        """
 
     def abort(self, key: str, upload_id: str) -> None:
         """Forget a multipart upload and its parts; no error when it is gone."""
@@ -149,6 +152,29 @@ class Part:
     etag: str
     size: int
     crc: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Bytes of a stored object, `first` to `last`."""
+
+    key: str
+    etag: str
+    first: int
+    last: int
+
+
+class Pieces(Protocol):
+    """What an upload leaves in S3 between its requests."""
+
+    def parts(self, key: str, upload_id: str) -> Iterator[Part]:
+        """The parts that a multipart upload has, by number; raises `NotFoundError` when it is gone."""
+
+    def copy_part(self, key: str, upload_id: str, number: int, source: "Source") -> Part:
+        """Store as a part some bytes of another object; raises `ChangedError`, `NotFoundError`."""
+
+    def drop(self, key: str) -> None:
+        """Delete one object that no record names; no error when it is gone."""
 
 
 class Webhooks(Protocol):

@@ -48,7 +48,7 @@ def insert(media: Media, key: str, queue: str, now: int) -> Put:
 def insert_held(media: Media, key: str, queue: str, now: int, lease: Lease) -> Put:
     """A task that is born claimed: the upload, held by the ingest process that is receiving it."""
     fresh = insert(media, key, queue, now)
-    return Put(fresh.key, fresh.row | _running(now, lease) | {"epoch": 1, "attempts": 1}, fresh.condition)
+    return Put(fresh.key, fresh.row | running(now, lease) | {"epoch": 1, "attempts": 1}, fresh.condition)
 
 
 def arm(media: Media, key: str, queue: str, now: int) -> Update:
@@ -64,7 +64,7 @@ def claim(media_id: str, key: str, now: int, lease: Lease, attempts: int | None)
     return Update(
         task_key(media_id, key),
         condition,
-        set=_running(now, lease) | {"nudges": 0},
+        set=running(now, lease) | {"nudges": 0},
         add={"epoch": 1, "attempts": 1},
         remove=("expiresAt",),
     )
@@ -72,7 +72,7 @@ def claim(media_id: str, key: str, now: int, lease: Lease, attempts: int | None)
 
 def renew(task: Task, now: int, lease: Lease) -> Update:
     """Hold it for another lease."""
-    return Update(task_key(task.media_id, task.key), _held(task), set=_running(now, lease))
+    return Update(task_key(task.media_id, task.key), held(task), set=running(now, lease))
 
 
 def done(task: Task, now: int) -> Update:
@@ -90,7 +90,7 @@ def put_off(task: Task, now: int, delay: int, error: str) -> Update:
     """Try again later: the attempt counted. The wake-up lies behind the retry, to act only on a lost message."""
     wait = {"status": TaskStatus.PENDING.value, "retryAt": now + delay, "wakeAt": now + delay + 3 * SECOND}
     return Update(
-        task_key(task.media_id, task.key), _held(task), set=wait | {"lastError": error}, remove=("leaseUntil",)
+        task_key(task.media_id, task.key), held(task), set=wait | {"lastError": error}, remove=("leaseUntil",)
     )
 
 
@@ -103,14 +103,14 @@ def release(task: Task, now: int, delay: int = 0, error: str | None = None) -> U
     }
     why = {} if error is None else {"lastError": error}
     key = task_key(task.media_id, task.key)
-    return Update(key, _held(task), set=wait | why, add={"attempts": -1}, remove=("leaseUntil",))
+    return Update(key, held(task), set=wait | why, add={"attempts": -1}, remove=("leaseUntil",))
 
 
 def move(task: Task, now: int, queue: str) -> Update:
     """Give the task, with its attempt, to the workers of another queue."""
-    wait = _waiting(0, now) | {"queue": queue}
+    wait = waiting(0, now) | {"queue": queue}
     key = task_key(task.media_id, task.key)
-    return Update(key, _held(task), set=wait, add={"attempts": -1}, remove=("leaseUntil",))
+    return Update(key, held(task), set=wait, add={"attempts": -1}, remove=("leaseUntil",))
 
 
 def dead(task: Task, now: int, reason: str, error: str) -> Update:
@@ -134,7 +134,7 @@ def forget(letter: Task, now: int) -> Update:
 
 def tell(task: Task, now: int) -> Update:
     """What the outbox does once is done; further attempts, and replays, leave it out."""
-    condition = Every((_held(task), Absent("toldAt")))
+    condition = Every((held(task), Absent("toldAt")))
     return Update(task_key(task.media_id, task.key), condition, set={"toldAt": now})
 
 
@@ -186,8 +186,8 @@ def count_in(seen: Task, media: Media) -> Update:
 
 def postpone(task: Task, until: int) -> Update:
     """A purge that ran before its time: keep it owed until nobody can write under the prefix any more."""
-    wait = _waiting(until, until)
-    return Update(task_key(task.media_id, task.key), _held(task), set=wait, remove=("leaseUntil",))
+    wait = waiting(until, until)
+    return Update(task_key(task.media_id, task.key), held(task), set=wait, remove=("leaseUntil",))
 
 
 def create(media: Media) -> Put:
@@ -254,30 +254,31 @@ def _is(name: str, value: str) -> Compare:
 def _due(now: int) -> Condition:
     """Nobody holds it and it need not wait: pending and due, or running on a lease that ended."""
     pending = Every((_is("status", TaskStatus.PENDING), Compare("retryAt", "<=", now)))
-    lapsed = Every((_is("status", TaskStatus.RUNNING), Compare("leaseUntil", "<", now)))
-    return Either((pending, lapsed))
+    return Either((pending, lapsed(now)))
 
 
 def _spent(attempts: int) -> Condition:
     return Compare("attempts", ">=", attempts)
 
 
-def _held(task: Task) -> Condition:
+def held(task: Task) -> Condition:
+    """The row is still its holder's: the second law."""
     return Every((_is("status", TaskStatus.RUNNING), Compare("epoch", "=", task.epoch)))
 
 
-def _running(now: int, lease: Lease) -> dict[str, int | str]:
+def lapsed(now: int) -> Condition:
+    """Its holder's lease is over."""
+    return Every((_is("status", TaskStatus.RUNNING), Compare("leaseUntil", "<", now)))
+
+
+def running(now: int, lease: Lease) -> dict[str, int | str]:
+    """What a row says that is held for a lease."""
     until = now + lease.length
     return {"status": TaskStatus.RUNNING.value, "leaseUntil": until, "wakeAt": until + 2 * SECOND}
 
 
-def _of_old_round(seen: Task, media: Media) -> Condition:
-    """As it was seen, and not yet counted into the media's round."""
-    same = (_is("status", seen.status), Compare("epoch", "=", seen.epoch))
-    return Every((*same, Compare("round", "<", media.round)))
-
-
-def _waiting(retry_at: int, wake_from: int) -> dict[str, int | str]:
+def waiting(retry_at: int, wake_from: int) -> dict[str, int | str]:
+    """What a row says that waits until `retry_at`, and is looked for a little after `wake_from`."""
     return {"status": TaskStatus.PENDING.value, "retryAt": retry_at, "wakeAt": wake_from + 3 * SECOND}
 
 
@@ -302,4 +303,4 @@ def _letter(task: Task, now: int) -> dict[str, int | str]:
 
 def _end(task: Task, status: TaskStatus, facts: dict[str, int | str]) -> Update:
     key = task_key(task.media_id, task.key)
-    return Update(key, _held(task), set={"status": status.value} | facts, remove=_OFF_INDEX)
+    return Update(key, held(task), set={"status": status.value} | facts, remove=_OFF_INDEX)

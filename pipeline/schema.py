@@ -147,6 +147,14 @@ class CacheTable(Table):
     idle: Seconds = 900.0
 
 
+class Grants(Table):
+    """How long an upload may stay incomplete: since its last byte where it can be resumed, in all where S3 takes it."""
+
+    resumable: Seconds = 86_400.0
+    direct: Seconds = 43_200.0
+    form: Seconds = 3_600.0
+
+
 class Orphans(Table):
     """What the orphan scan deletes."""
 
@@ -188,6 +196,7 @@ class File(Table):
     video: VideoTable
     poster: PosterTable
     serving: Serving = Serving()
+    grants: Grants = Grants()
     orphans: Orphans = Orphans()
     cache: CacheTable = CacheTable()
 

@@ -16,9 +16,12 @@ class Type:
     """A media type, and the file name extensions that go with it, the usual one first."""
 
     mime_type: str
-    kind: Literal["image", "video"]
+    kind: Literal["image", "video", "unknown"]
     extensions: tuple[str, ...]
 
+
+UNKNOWN = Type("application/octet-stream", "unknown", (".bin",))
+"""What a file is called of which no byte was seen yet."""
 
 JPEG = Type("image/jpeg", "image", (".jpg", ".jpeg", ".jpe", ".jfif"))
 PNG = Type("image/png", "image", (".png", ".apng"))

@@ -1,7 +1,9 @@
 """One unit of work: a row that says who may do it, until when, and how often it was tried."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from zlib import crc32
 
 SHARDS = 8
@@ -24,7 +26,11 @@ LIVE = frozenset({TaskStatus.PENDING, TaskStatus.RUNNING})
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A task row. Times are milliseconds since the epoch by the store's clock, but `expires_at` (TTL) is in seconds."""
+    """A task row. Times are milliseconds since the epoch by the store's clock, but `expires_at` (TTL) is in seconds.
+
+    Only an `upload` row under a grant has the last four: until when it is granted, the bytes that are safe, when
+    another request wanted it from its holder, and a `Reception`.
+    """
 
     media_id: str
     key: str
@@ -46,6 +52,10 @@ class Task:
     told_at: int | None = None
     reason: str | None = None
     last_error: str | None = None
+    grant_until: int = 0
+    offset: int = 0
+    wanted_at: int | None = None
+    reception: Mapping[str, Any] | None = None
 
     @property
     def stage(self) -> str:

@@ -11,13 +11,19 @@ from workers.rendering import Turn
 def recover_upload(turn: Turn) -> None:
     """Nobody holds this upload any more: promote what is whole in S3, or let go of it.
 
-    The key is this media's alone and S3 shows no object before it is whole, so what is there is the upload.
+    The key is this media's alone and S3 shows no object before it is whole, so what is there is the upload. While its
+    grant lasts, a client may come back for one that is not.
     """
-    found = turn.tools.objects.head(turn.claimed.media.s3_key)
-    if found is None:
-        turn.commit(Aborted("aborted", "The upload did not finish."))
-    else:
+    task, media, ledger = turn.task, turn.claimed.media, turn.tools.ledger
+    found = None if media.partial else turn.tools.objects.head(media.s3_key)
+    if found is not None:
+        if task.reception is not None:
+            turn.tools.objects.purge(keys.tails(media.project_id, media.id))
         turn.commit(Stored(found.size, found.etag))
+    elif ledger.records.now() < task.grant_until:
+        turn.persist(lambda: ledger.postpone(task, task.grant_until))
+    else:
+        turn.commit(Aborted("aborted", "The upload did not finish."))
 
 
 def spread(turn: Turn) -> None:

@@ -117,13 +117,14 @@ class S3Objects:
         """Store one part."""
         return self._put_part(key, upload_id, number, body, _always)
 
-    def complete(self, key: str, upload_id: str, parts: Iterable[Part]) -> str:
+    def complete(self, key: str, upload_id: str, parts: Iterable[Part], crc: str | None = None) -> str:
         """Make the object of its parts, once, and return the ETag; again the same after an answer was lost."""
         listed = list(parts)
+        crc = crc or crc64_of_parts(listed)
         try:
-            return etag_of(self._complete(key, upload_id, listed, _always))
+            return etag_of(self._complete(key, upload_id, listed, crc, _always))
         except (AlreadyStoredError, NotFoundError):
-            stored = self._stored_as(key, crc64_of_parts(listed))
+            stored = self._stored_as(key, crc)
             if stored is None:
                 raise
             return etag_of(stored)
@@ -174,7 +175,7 @@ class S3Objects:
             with path.open("rb") as file:
                 pieces = enumerate(iter(lambda: file.read(PART_SIZE), b""), 1)
                 parts = [self._put_part(key, upload_id, number, piece, allowed) for number, piece in pieces]
-            return self._complete(key, upload_id, parts, allowed)
+            return self._complete(key, upload_id, parts, crc64_of_parts(parts), allowed)
         except BaseException:
             with suppress(DarkroomError):
                 self.abort(key, upload_id)
@@ -189,8 +190,9 @@ class S3Objects:
         answer = self._write(Request("PUT", key, query, {_CRC: crc}, body), allowed)
         return Part(number, etag_of(answer), len(body), crc)
 
-    def _complete(self, key: str, upload_id: str, parts: Sequence[Part], allowed: Callable[[], None]) -> Answer:
-        crc = crc64_of_parts(parts)
+    def _complete(
+        self, key: str, upload_id: str, parts: Sequence[Part], crc: str | None, allowed: Callable[[], None]
+    ) -> Answer:
         headers = {"content-type": "application/xml", **_ONCE, **({_CRC: crc, **_WHOLE} if crc else {})}
         return self._write(Request("POST", key, {"uploadId": upload_id}, headers, _listed(parts)), allowed, crc)
 

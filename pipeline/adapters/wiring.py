@@ -7,6 +7,7 @@ from dramatiq.brokers.redis import RedisBroker
 from pipeline.adapters import broker, dynamodb, s3, webhooks
 from pipeline.adapters.broker import RedisQueue
 from pipeline.adapters.s3 import S3Objects
+from pipeline.adapters.s3_pieces import S3Pieces
 from pipeline.adapters.sqlite import SqliteRecords
 from pipeline.adapters.webhooks import Receiver
 from pipeline.config import Pipeline, load
@@ -25,6 +26,7 @@ class Services:
     pipeline: Pipeline
     ledger: Ledger
     objects: S3Objects
+    pieces: S3Pieces
     queue: RedisQueue
     broker: RedisBroker
     webhooks: Receiver | None
@@ -42,7 +44,8 @@ def connect(settings: Settings) -> Services:
     ledger = Ledger(records(settings), queue, site, queue_of, pipeline.attempts_of, pipeline.lease)
     consumed = broker.make_broker(settings.redis_url, pipeline.threads)
     objects = s3.connect(settings.s3_bucket, pipeline.lease.put_timeout / 1000)
-    return Services(settings, pipeline, ledger, objects, queue, consumed, webhooks.connect(settings))
+    pieces = S3Pieces(objects.client, settings.s3_bucket)
+    return Services(settings, pipeline, ledger, objects, pieces, queue, consumed, webhooks.connect(settings))
 
 
 def records(settings: Settings) -> Records:

@@ -15,7 +15,7 @@ from ingest.access import access_of
 from ingest.app import create
 from pipeline.adapters.broker import RedisQueue
 from pipeline.adapters.wiring import Services
-from pipeline.ports import ObjectStore, Queue, Records, Webhooks
+from pipeline.ports import ObjectStore, Pieces, Queue, Records, Webhooks
 from pipeline.tasks import Hint
 from tests.builders import ffmpeg
 from tests.chaos.crashpoints import Watch, Watched
@@ -123,9 +123,10 @@ def mortal(plain: Services, corpus: Path, project: str, watch: Watch, testify: C
     heard = Heard(plain.queue.client, plain.queue.producer)
     records = cast("Records", Watched(Records, plain.ledger.records, watch))
     objects = cast("ObjectStore", Watched(ObjectStore, plain.objects, watch))
+    pieces = cast("Pieces", Watched(Pieces, plain.pieces, watch))
     queue = cast("Queue", Watched(Queue, heard, watch))
     ledger = replace(plain.ledger, records=records, queue=queue)
-    watched = replace(plain, ledger=ledger, objects=objects, queue=queue)  # type: ignore[arg-type]
+    watched = replace(plain, ledger=ledger, objects=objects, pieces=pieces, queue=queue)  # type: ignore[arg-type]
     scratch = plain.settings.scratch / f"mortal-{os.getpid()}"
     scratch.mkdir(parents=True)
     webhooks = cast("Webhooks", Watched(Webhooks, plain.webhooks, watch))

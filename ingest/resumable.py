@@ -1,0 +1,257 @@
+"""Uploads that come in several requests: created, taken for a request, brought further, laid down again or ended."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+import structlog
+
+from ingest.callers import Caller
+from ingest.described import label_of, recognised
+from ingest.holding import Holding
+from ingest.leases import SLOW
+from ingest.problems import PROBLEMS, ProblemError
+from ingest.receiving import Receiving, Shelves
+from ingest.settling import arrived, settle
+from ingest.tus_headers import Hash
+from pipeline import granting
+from pipeline.errors import DarkroomError, LeaseLostError, PermanentError
+from pipeline.events import Aborted, Stored
+from pipeline.granting import Opened
+from pipeline.ledger import Ledger
+from pipeline.limits import Limits
+from pipeline.media import Media, Status
+from pipeline.reception import Reception, reception_of
+from pipeline.sniff import HEAD, UNKNOWN, sniff
+from pipeline.tasks import Task, TaskStatus
+
+log = structlog.get_logger()
+
+PATIENCE = 15.0
+"""Seconds that a request waits for another to lay the upload down: its holder looks at the row at every renewal."""
+FIELD = "file"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Body:
+    """A request's bytes; `limits` are its caller's.
+
+    `length` is the whole upload's, if the request says it; `check` a hash and the digest that it must have.
+    """
+
+    chunks: AsyncIterator[bytes]
+    limits: Limits
+    length: int | None = None
+    check: tuple[Hash, bytes] | None = None
+
+
+@dataclass(frozen=True)
+class Resumable:
+    """`keep` is how long, in ms, an upload may stay incomplete after its last byte."""
+
+    ledger: Ledger
+    shelves: Shelves
+    keep: int
+    threads: Executor
+    held: dict[str, Holding] = field(default_factory=dict)
+
+    async def create(self, media: Media, reception: Reception) -> Opened:
+        """The first transaction; raises `ProblemError`."""
+        return await self._call(self._create, media, reception)
+
+    async def look(self, media_id: str, caller: Caller) -> Opened:
+        """The upload as it stands, when whoever asks may go on with it; raises `ProblemError`."""
+        opened = await self._call(granting.look, self.ledger, media_id)
+        if opened is None or (caller.projects is not None and opened.media.project_id not in caller.projects):
+            raise ProblemError("upload_not_found")
+        media, task = opened
+        if task is None or task.reception is None or reception_of(task.reception).direct:
+            raise ProblemError("upload_gone" if media.status is not Status.UPLOADING else "upload_not_found")
+        over = media.status is Status.UPLOADING and await self._now() > task.grant_until
+        if over or (media.status is not Status.UPLOADING and not arrived(media)):
+            raise ProblemError("upload_gone")
+        return opened
+
+    async def at_rest(self, media_id: str, caller: Caller) -> Opened:
+        """The same once no request holds it: the one that does is asked to lay it down."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            opened = await self.look(media_id, caller)
+            task = opened.task
+            if task is None or task.status is not TaskStatus.RUNNING or opened.media.status is not Status.UPLOADING:
+                return opened
+            if (task.lease_until or 0) < await self._now():
+                return opened
+            if time.monotonic() > deadline:
+                raise ProblemError("upload_locked")
+            await self._ask(task)
+            await asyncio.sleep(random.uniform(0.02, 0.1))  # noqa: S311 - jitter, no secret
+
+    @asynccontextmanager
+    async def hold(self, seen: Opened) -> AsyncIterator[Holding]:
+        """Take an upload that was seen at rest for one request; raises `ProblemError` when it cannot be had."""
+        media_id, began = seen.media.id, time.monotonic()
+        claimed = await self._call(granting.take, self.ledger, media_id)
+        if claimed is None:
+            raise ProblemError("upload_locked")
+        holding = Holding(claimed, began, self.ledger, self.threads)
+        self.held[media_id] = holding
+        try:
+            taken_over = seen.task is not None and seen.task.status is TaskStatus.RUNNING
+            doubtful = taken_over or reception_of(claimed.task.reception or {}).doubtful
+            if doubtful and await self._made(holding):
+                raise ProblemError("upload_complete")
+            yield holding
+        finally:
+            del self.held[media_id]
+            if not holding.over:  # it was refused before it brought anything
+                with suppress(DarkroomError, ProblemError):
+                    await self._lay_down(holding, (holding.task.offset, reception_of(holding.task.reception or {})))
+
+    async def bring(self, holding: Holding, body: Body) -> int:
+        """Take a request's bytes; returns the offset after them, which is the length once the upload is complete.
+
+        Raises `ProblemError`, and `ClientDisconnect` when the client goes away: what came is kept, unless it is a
+        checksum's or no file that is taken.
+        """
+        receiving = Receiving(holding, self.shelves, label_of(holding.media, FIELD), at_once=body.check is not None)
+        if body.length is not None:
+            receiving.reception = replace(receiving.reception, length=body.length)
+        try:
+            async with self.shelves.budget.admitted(receiving.reception.part_size), holding.kept(receiving.safe):
+                await receiving.open()
+                await self._read(holding, receiving, body)
+                if receiving.offset == receiving.reception.length:
+                    return await self._complete(holding, receiving, body.limits)
+                await self._lay_down(holding, await receiving.rest())
+        except LeaseLostError as error:
+            holding.over = True
+            raise ProblemError("upload_superseded") from error
+        except BaseException as error:
+            await self._interrupted(holding, receiving, error)
+            if isinstance(error, DarkroomError):
+                raise ProblemError("storage_unavailable") from error
+            raise
+        return receiving.offset
+
+    async def terminate(self, media_id: str) -> None:
+        """End the upload for good; whoever holds it finds out, and its bytes go."""
+        await self._call(self.ledger.delete, media_id)
+        if (holding := self.held.get(media_id)) is not None:
+            holding.want()
+
+    async def _read(self, holding: Holding, receiving: Receiving, body: Body) -> None:
+        length = receiving.reception.length
+        most = body.limits.bytes if length is None else length
+        async with holding.interruptible():
+            async for chunk in body.chunks:
+                if receiving.offset + len(chunk) > most:
+                    raise ProblemError("bytes_exceeded")
+                if body.check:
+                    body.check[0].update(memoryview(chunk))
+                await receiving.write(memoryview(chunk))
+                if receiving.head is not None and len(receiving.head) >= HEAD:
+                    await self._recognise(holding, receiving, body.limits)
+        if body.check and body.check[0].digest() != body.check[1]:
+            raise ProblemError("checksum_mismatch")
+        receiving.at_once = False
+
+    async def _recognise(self, holding: Holding, receiving: Receiving, limits: Limits) -> None:
+        """Look at the first bytes, once there are enough of them, before any is stored under the upload's key."""
+        if holding.media.mime_type != UNKNOWN.mime_type or receiving.reception.partial:
+            return
+        found = sniff(receiving.head or b"")
+        if found is None or found.mime_type not in limits.accept:
+            raise ProblemError("format_unsupported" if found is None else "type_not_accepted")
+        event = recognised(holding.media, found)
+        holding.media = await self._call(granting.recognise, self.ledger, holding.task, event)
+        receiving.label = label_of(holding.media, FIELD)
+
+    async def _complete(self, holding: Holding, receiving: Receiving, limits: Limits) -> int:
+        await self._recognise(holding, receiving, limits)
+        stored = await receiving.finish(holding.media.s3_key)
+        if receiving.reception.partial:
+            reception = replace(receiving.reception, tail=None, doubtful=False)
+            await self._lay_down(holding, (receiving.offset, reception))
+        else:
+            await self._settle(holding, stored)
+        return receiving.offset
+
+    async def _settle(self, holding: Holding, event: Stored | Aborted) -> None:
+        settled = await settle(holding.task, event, self.ledger, self.threads)
+        holding.over = True
+        if not arrived(settled) and isinstance(event, Stored):
+            raise ProblemError("upload_superseded")
+
+    async def _interrupted(self, holding: Holding, receiving: Receiving, error: BaseException) -> None:
+        """Keep what came; or end an upload that will never be taken."""
+        reason = error.code if isinstance(error, ProblemError) else type(error).__name__
+        log.info("upload_interrupted", media_id=holding.media.id, offset=receiving.offset, reason=reason)
+        try:
+            if isinstance(error, ProblemError) and error.code in {"format_unsupported", "type_not_accepted"}:
+                await receiving.landing()
+                await self._settle(holding, Aborted(error.code, error.sentence))
+            else:
+                await self._lay_down(holding, await receiving.rest())
+        except (DarkroomError, ProblemError):  # the lease ends, and the row says what was safe before
+            log.warning("upload_not_laid_down", media_id=holding.media.id)
+
+    async def _lay_down(self, holding: Holding, safe: tuple[int, Reception]) -> None:
+        before = reception_of(holding.task.reception or {}).tail
+        await holding.lay_down(safe, await self._now() + self.keep)
+        if before is not None and before != safe[1].tail:
+            with suppress(ProblemError):  # it goes with the upload's end
+                await self._call(self.shelves.pieces.drop, before.key)
+
+    async def _made(self, holding: Holding) -> bool:
+        """Whether the object is whole already: whoever made it could not say so."""
+        reception = reception_of(holding.task.reception or {})
+        try:
+            found = await self._call(self.shelves.objects.head, holding.media.s3_key)
+        except ProblemError as error:
+            raise ProblemError("storage_unavailable") from error.__cause__
+        if found is None or found.size != reception.length:
+            return False
+        if reception.partial:
+            await self._lay_down(holding, (found.size, replace(reception, tail=None, doubtful=False)))
+        else:
+            await Receiving(holding, self.shelves, label_of(holding.media, FIELD), at_once=False).tidy()
+            await self._settle(holding, Stored(found.size, found.etag))
+        return True
+
+    async def _ask(self, task: Task) -> None:
+        if (holding := self.held.get(task.media_id)) is not None:
+            holding.want()
+        elif task.wanted_at is None:
+            await self._call(granting.ask, self.ledger, task)
+
+    def _create(self, media: Media, reception: Reception) -> Opened:
+        drawn_at = time.monotonic()
+        position = None if media.partial else self.ledger.next_position(media.project_id)
+        if time.monotonic() - drawn_at > SLOW:  # the project may have been closed, and found empty, meanwhile
+            raise ProblemError("records_unavailable")
+        until = self.ledger.records.now() + self.keep
+        granting.open_upload(self.ledger, replace(media, position=position), until, until, reception)
+        return granting.look(self.ledger, media.id) or Opened(media, None)
+
+    async def _now(self) -> int:
+        return await self._call(self.ledger.records.now)
+
+    async def _call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.threads, partial(function, *args, **kwargs))
+        except LeaseLostError:
+            raise
+        except PermanentError as error:
+            raise ProblemError(error.reason if error.reason in PROBLEMS else "internal_error") from error
+        except DarkroomError as error:
+            raise ProblemError("records_unavailable") from error

@@ -1,0 +1,236 @@
+"""tus 1.0.0 at `/files/`: uploads that go on where the connection broke. An upload's id is that of its media."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ingest.bodies import chunks
+from ingest.callers import Caller, caller_of
+from ingest.described import described
+from ingest.pressure import Pressure
+from ingest.problems import ProblemError
+from ingest.resumable import Body, Resumable
+from ingest.submissions import project_of
+from ingest.tus_headers import (
+    ALGORITHMS,
+    CONTENT_TYPE,
+    EXTENSIONS,
+    VERSION,
+    checksum_of,
+    http_date,
+    length_of,
+    metadata_of,
+    number_of,
+)
+from pipeline.granting import Opened
+from pipeline.keys import MEDIA_ID
+from pipeline.limits import Limits
+from pipeline.media import Media, Status
+from pipeline.reception import Reception, part_size, reception_of
+from pipeline.sniff import UNKNOWN
+
+PATH = "/files/"
+
+
+@dataclass(frozen=True)
+class Tus:
+    """The endpoints."""
+
+    resumable: Resumable
+    limits: Limits
+    pressure: Pressure
+
+    async def collection(self, request: Request) -> Response:
+        """POST: a new upload, perhaps with its first bytes. OPTIONS: what this server can do."""
+        if request.method == "OPTIONS":
+            return self._abilities()
+        _speaks(request)
+        length, metadata = length_of(request.headers), metadata_of(request.headers)
+        caller = caller_of(request)
+        limits = caller.narrow(self.limits)
+        if length is not None and length > limits.bytes:
+            raise ProblemError("bytes_exceeded")
+        if length == 0:
+            raise ProblemError("file_empty")
+        project_id = _project(request, metadata)
+        caller.enter(project_id)
+        await self.pressure.check()
+        media = described(self.resumable.ledger.site, project_id, _name(metadata), UNKNOWN)
+        reception = Reception(
+            part_size=part_size(limits.bytes if length is None else length),
+            length=length,
+            metadata=request.headers.get("upload-metadata", ""),
+        )
+        opened = await self.resumable.create(media, reception)
+        request.state.facts.update(project_id=project_id, media_id=media.id)
+        headers = {"Location": PATH + media.id, **_expiry(opened)}
+        if request.headers.get("content-type") == CONTENT_TYPE:
+            return await self._bring(request, media.id, caller, 0, headers)
+        return Response(status_code=201, headers=headers)
+
+    async def one(self, request: Request) -> Response:
+        """HEAD, PATCH and DELETE of one upload."""
+        if request.method == "OPTIONS":
+            return self._abilities()
+        _speaks(request)
+        media_id = request.state.facts["media_id"] = _id(request)
+        match request.method:
+            case "HEAD":
+                return await self._head(media_id, caller_of(request))
+            case "PATCH":
+                return await self._patch(request, media_id)
+            case _:
+                return await self._delete(media_id, caller_of(request))
+
+    async def _head(self, media_id: str, caller: Caller) -> Response:
+        opened = await self.resumable.at_rest(media_id, caller)
+        reception = _reception(opened)
+        offset, length = _offset(opened), _length(opened)
+        headers = {
+            "Upload-Offset": str(offset),
+            **({"Upload-Defer-Length": "1"} if length is None else {"Upload-Length": str(length)}),
+            **({"Upload-Metadata": reception.metadata} if reception.metadata else {}),
+            **({"Upload-Concat": reception.concat} if reception.concat else {}),
+        }
+        return Response(status_code=200, headers=headers | _expiry(opened))
+
+    async def _patch(self, request: Request, media_id: str) -> Response:
+        if request.headers.get("content-type") != CONTENT_TYPE:
+            raise ProblemError("upload_type_invalid")
+        offset = number_of(request.headers, "upload-offset", "upload_offset_invalid")
+        if offset is None:
+            raise ProblemError("upload_offset_invalid")
+        return await self._bring(request, media_id, caller_of(request), offset, {})
+
+    async def _bring(
+        self, request: Request, media_id: str, caller: Caller, offset: int, headers: Mapping[str, str]
+    ) -> Response:
+        """Take the request's bytes and say how far the upload is."""
+        check, limits = checksum_of(request.headers), caller.narrow(self.limits)
+        opened = await self.resumable.at_rest(media_id, caller)
+        if _reception(opened).concat.startswith("final"):
+            raise ProblemError("upload_final")
+        if offset != _offset(opened):
+            raise ProblemError("upload_offset_mismatch")
+        length = _declared(request, opened, limits)
+        announced = number_of(request.headers, "content-length", "upload_length_invalid")
+        if announced is not None and offset + announced > (limits.bytes if length is None else length):
+            raise ProblemError("bytes_exceeded")
+        if length != _length(opened) or offset != length:  # else nothing is missing
+            async with self.resumable.hold(opened) as holding:
+                if holding.task.offset != offset:
+                    raise ProblemError("upload_offset_mismatch")
+                body = Body(chunks(request.receive), limits, length, check)
+                offset = await self.resumable.bring(holding, body)
+        request.state.facts["offset"] = offset
+        created = 201 if headers else 204
+        return Response(status_code=created, headers={**_expiry(opened), **headers, "Upload-Offset": str(offset)})
+
+    async def _delete(self, media_id: str, caller: Caller) -> Response:
+        opened = await self.resumable.look(media_id, caller)
+        if opened.media.status is not Status.UPLOADING:
+            raise ProblemError("upload_complete")
+        await self.resumable.terminate(media_id)
+        return Response(status_code=204)
+
+    def _abilities(self) -> Response:
+        headers = {
+            "Tus-Version": VERSION,
+            "Tus-Extension": ",".join(EXTENSIONS),
+            "Tus-Max-Size": str(self.limits.bytes),
+            "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
+        }
+        return Response(status_code=204, headers=headers)
+
+
+@dataclass(frozen=True)
+class TusVersion:
+    """What tus wants around every request: its version on each answer, and methods that proxies do not let through."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application, as tus has it where the path is tus's."""
+        if scope["type"] != "http" or not f"{scope['path']}/".startswith(PATH):
+            await self.app(scope, receive, send)
+            return
+        override = Headers(scope=scope).get("x-http-method-override", "").upper()
+        if scope["method"] == "POST" and override in {"PATCH", "DELETE", "HEAD"}:
+            scope = {**scope, "method": override}
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Tus-Resumable"] = VERSION
+                headers["Cache-Control"] = "no-store"
+                headers["X-Content-Type-Options"] = "nosniff"
+                if message["status"] == 412:  # noqa: PLR2004 - Precondition Failed
+                    headers["Tus-Version"] = VERSION
+            await send(message)
+
+        await self.app(scope, receive, answer)
+
+
+def _speaks(request: Request) -> None:
+    if request.headers.get("tus-resumable") != VERSION:
+        raise ProblemError("tus_version_unsupported")
+
+
+def _project(request: Request, metadata: Mapping[str, str]) -> str:
+    given = [*request.query_params.getlist("projectId"), *request.headers.getlist("x-project-id")]
+    project_id = project_of([*given, *([metadata["projectId"]] if "projectId" in metadata else [])])
+    if project_id is None:
+        raise ProblemError("project_id_missing")
+    return project_id
+
+
+def _name(metadata: Mapping[str, str]) -> str:
+    """What the client calls the file: tus-js-client's examples say `filename`, Uppy `name` as well."""
+    return metadata.get("filename") or metadata.get("name") or ""
+
+
+def _id(request: Request) -> str:
+    media_id = str(request.path_params["media_id"])
+    if not MEDIA_ID.fullmatch(media_id):
+        raise ProblemError("upload_not_found")
+    return media_id
+
+
+def _declared(request: Request, opened: Opened, limits: Limits) -> int | None:
+    """The whole upload's length, which a request may say that was deferred before; raises `ProblemError`."""
+    length = number_of(request.headers, "upload-length", "upload_length_invalid")
+    known = _length(opened)
+    if length is None or request.method == "POST":
+        return known
+    if known not in {None, length} or length < _offset(opened) or length == 0:
+        raise ProblemError("upload_length_invalid")
+    if length > limits.bytes:
+        raise ProblemError("bytes_exceeded")
+    return length
+
+
+def _reception(opened: Opened) -> Reception:
+    return reception_of((opened.task.reception if opened.task else None) or {"part_size": 1})
+
+
+def _offset(opened: Opened) -> int:
+    media, task = opened
+    return _size(media) or (task.offset if task else 0)
+
+
+def _length(opened: Opened) -> int | None:
+    return _size(opened.media) or _reception(opened).length
+
+
+def _size(media: Media) -> int:
+    """The bytes of an upload that is complete; 0 before."""
+    return 0 if media.status is Status.UPLOADING else media.size
+
+
+def _expiry(opened: Opened) -> dict[str, str]:
+    pending = opened.media.status is Status.UPLOADING and opened.task is not None
+    return {"Upload-Expires": http_date(opened.task.grant_until)} if pending and opened.task else {}

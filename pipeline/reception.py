@@ -1,0 +1,62 @@
+"""What is known of an upload whose bytes come over several requests: the part of its row that only ingest reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SMALLEST_PART = 5 * 1024 * 1024
+"""Bytes; S3 takes no smaller part but the last."""
+MOST_PARTS = 10_000
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Bytes that are too few for a part, stored as an object of their own until more come. `size` in bytes."""
+
+    key: str
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reception:
+    """`length` is the whole upload's, in bytes, None while the client has not said it.
+
+    Parts are equal but for the last, so that the row's offset says how many there are: S3 lists them, the row need not.
+    `crc` is the base64 CRC-64/NVME of all but the tail; `metadata` and `concat` are what the client said, given back as
+    they were. `direct`: the client brings it to S3 by itself. `doubtful`: the object may be whole, though the row could
+    not be told.
+    """
+
+    part_size: int
+    length: int | None = None
+    upload_id: str | None = None
+    tail: Tail | None = None
+    crc: str = ""
+    metadata: str = ""
+    concat: str = ""
+    direct: bool = False
+    doubtful: bool = False
+
+    @property
+    def partial(self) -> bool:
+        """Whether it is a piece that a later request puts together with others."""
+        return self.concat == "partial"
+
+    def row(self) -> dict[str, Any]:
+        """As it is stored; absent values are left out."""
+        tail = {"tail": vars(self.tail)} if self.tail else {}
+        return {name: value for name, value in {**vars(self), **tail}.items() if value}
+
+
+def reception_of(row: Mapping[str, Any]) -> Reception:
+    """Back from its stored form."""
+    tail = {"tail": Tail(**row["tail"])} if "tail" in row else {}
+    return Reception(**{**row, **tail})
+
+
+def part_size(length: int) -> int:
+    """Bytes of each part of an upload of that length at most: small, so that little waits in a tail, but few enough."""
+    fair = -(-length // MOST_PARTS)
+    return max(SMALLEST_PART, -(-fair // _MIB) * _MIB)

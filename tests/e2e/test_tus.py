@@ -1,0 +1,196 @@
+"""tus 1.0.0 as its clients speak it: interrupted, gone on with, and ending in the same rows as the form."""
+
+import base64
+import hashlib
+import socket
+import zlib
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.frontdoor import Bucket, record
+from tests.multipart import PNG
+from tests.serving import Ingest, wait_for
+
+TYPE = "application/offset+octet-stream"
+MIB = 1024 * 1024
+CONTENT = PNG + Random(7).randbytes(12 * MIB - len(PNG))  # two parts and a bit
+
+
+def project() -> str:
+    return f"tus-{uuid4().hex}"
+
+
+def metadata(**pairs: str) -> str:
+    return ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in pairs.items())
+
+
+def tus(server: Ingest, method: str, path: str, content: bytes = b"", **headers: str) -> httpx.Response:
+    """One request of the protocol; header names have `_` for `-`, and a value of "" is left out."""
+    named = {"Tus-Resumable": "1.0.0"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    sent = {name: value for name, value in named.items() if value}
+    return httpx.request(method, server.url + path, content=content, headers=sent, timeout=60)
+
+
+def create(server: Ingest, length: int | None = len(CONTENT), content: bytes = b"", **headers: str) -> httpx.Response:
+    size = {"Upload_Length": str(length)} if length is not None else {"Upload_Defer_Length": "1"}
+    usual = {"Upload_Metadata": metadata(projectId=project(), filename="a.png")}
+    return tus(server, "POST", "/files/", content, **{**size, **usual, **headers})
+
+
+def begun(server: Ingest, length: int | None = len(CONTENT), **headers: str) -> str:
+    answer = create(server, length, b"", **headers)
+    assert answer.status_code == 201, answer.text
+    return answer.headers["location"]
+
+
+def patch(server: Ingest, path: str, offset: int, content: bytes, **headers: str) -> httpx.Response:
+    return tus(server, "PATCH", path, content, Content_Type=TYPE, Upload_Offset=str(offset), **headers)
+
+
+def offset(server: Ingest, path: str) -> int:
+    return int(tus(server, "HEAD", path).raise_for_status().headers["upload-offset"])
+
+
+def media_id(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def whole(server: Ingest, bucket: Bucket, path: str, content: bytes) -> dict[str, Any]:
+    """The record of an upload that is complete: its bytes are the content, and nothing else is left of it."""
+    found = record(server, media_id(path))
+    assert found["status"] == "uploaded"
+    assert (found["size"], found["mimeType"], found["fileName"]) == (len(content), "image/png", "a.png")
+    assert bucket.digest(found["s3Key"]) == hashlib.sha256(content).hexdigest()
+    home = found["s3Key"].rpartition("/")[0]
+    assert bucket.keys(home) == [found["s3Key"]]
+    assert bucket.open_uploads(home) == []
+    assert bucket.head(found["s3Key"])["ContentType"] == "image/png"
+    return found
+
+
+def test_an_upload_in_one_request(server: Ingest, bucket: Bucket) -> None:
+    path = begun(server)
+    assert record(server, media_id(path))["status"] == "uploading"
+    answer = patch(server, path, 0, CONTENT)
+    assert (answer.status_code, answer.headers["upload-offset"]) == (204, str(len(CONTENT)))
+    whole(server, bucket, path, CONTENT)
+    assert offset(server, path) == len(CONTENT)
+
+
+@pytest.mark.parametrize("sizes", [(1,), (5 * MIB,), (100, 5 * MIB - 100, 5 * MIB), (3 * MIB, 7 * MIB), (4 * MIB,)])
+def test_an_upload_in_pieces(server: Ingest, bucket: Bucket, sizes: tuple[int, ...]) -> None:
+    """Of every kind: less than a part, a part exactly, what fills up a tail to a part, more than one."""
+    path, at = begun(server), 0
+    for size in (*sizes, *([4 * MIB] * 2 if sizes == (4 * MIB,) else [len(CONTENT)])):
+        piece = CONTENT[at : at + size]
+        at += len(piece)
+        answer = patch(server, path, at - len(piece), piece)
+        assert answer.headers.get("upload-offset") == str(at), answer.text
+        assert offset(server, path) == at
+    whole(server, bucket, path, CONTENT)
+
+
+def test_a_small_upload_is_one_object_and_no_parts(server: Ingest, bucket: Bucket) -> None:
+    content = CONTENT[:1000]
+    path = begun(server, len(content))
+    assert patch(server, path, 0, content[:10]).status_code == 204
+    assert patch(server, path, 10, content[10:]).headers["upload-offset"] == "1000"
+    whole(server, bucket, path, content)
+
+
+def test_a_creation_with_the_bytes(server: Ingest, bucket: Bucket) -> None:
+    answer = create(server, len(CONTENT), CONTENT, Content_Type=TYPE)
+    assert (answer.status_code, answer.headers["upload-offset"]) == (201, str(len(CONTENT)))
+    whole(server, bucket, answer.headers["location"], CONTENT)
+
+
+def test_a_length_that_is_told_at_the_end(server: Ingest, bucket: Bucket) -> None:
+    path = begun(server, None)
+    assert tus(server, "HEAD", path).headers["upload-defer-length"] == "1"
+    assert patch(server, path, 0, CONTENT[: 6 * MIB]).status_code == 204
+    last = patch(server, path, 6 * MIB, CONTENT[6 * MIB :], Upload_Length=str(len(CONTENT)))
+    assert last.headers["upload-offset"] == str(len(CONTENT))
+    whole(server, bucket, path, CONTENT)
+
+
+def test_a_length_that_is_told_without_bytes(server: Ingest, bucket: Bucket) -> None:
+    path = begun(server, None)
+    patch(server, path, 0, CONTENT)
+    assert patch(server, path, len(CONTENT), b"", Upload_Length=str(len(CONTENT))).status_code == 204
+    whole(server, bucket, path, CONTENT)
+
+
+def test_what_came_before_the_connection_broke_is_kept(server: Ingest, bucket: Bucket) -> None:
+    path = begun(server)
+    half = 7 * MIB + 17
+    with sending(server, path, len(CONTENT)) as connection:
+        connection.sendall(CONTENT[:half])
+    wait_for(lambda: offset(server, path) == half)
+    assert patch(server, path, half, CONTENT[half:]).status_code == 204
+    whole(server, bucket, path, CONTENT)
+
+
+def test_a_client_that_lost_its_link_goes_on_at_once(server: Ingest, bucket: Bucket) -> None:
+    """The server does not know yet that the first connection is dead: it is still open."""
+    path = begun(server)
+    half = 7 * MIB + 17
+    with sending(server, path, len(CONTENT)) as connection:
+        connection.sendall(CONTENT[:half])
+        wait_for(lambda: bucket.open_uploads(record(server, media_id(path))["s3Key"]))
+        at = offset(server, path)
+        assert 0 < at <= half
+        assert b" 423 " in connection.recv(65536).partition(b"\r\n")[0]
+        assert patch(server, path, at, CONTENT[at:]).status_code == 204
+    whole(server, bucket, path, CONTENT)
+
+
+def sending(server: Ingest, path: str, length: int) -> socket.socket:
+    """A PATCH of which the head is sent."""
+    connection = socket.create_connection(("127.0.0.1", server.port), 30)
+    head = f"PATCH {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nTus-Resumable: 1.0.0\r\nContent-Type: {TYPE}\r\n"
+    connection.sendall(f"{head}Upload-Offset: 0\r\nContent-Length: {length}\r\n\r\n".encode())
+    return connection
+
+
+@pytest.mark.parametrize("name", ["sha1", "md5", "sha256", "crc32"])
+def test_bytes_with_a_checksum(server: Ingest, bucket: Bucket, name: str) -> None:
+    def checksum(content: bytes) -> str:
+        crc = zlib.crc32(content).to_bytes(4, "big")
+        digest = crc if name == "crc32" else hashlib.new(name, content).digest()
+        return f"{name} {base64.b64encode(digest).decode()}"
+
+    path = begun(server)
+    first, last = CONTENT[: 6 * MIB], CONTENT[6 * MIB :]
+    wrong = patch(server, path, 0, first, Upload_Checksum=checksum(last))
+    assert (wrong.status_code, wrong.json()["code"]) == (460, "checksum_mismatch")
+    assert offset(server, path) == 0
+    assert patch(server, path, 0, first, Upload_Checksum=checksum(first)).status_code == 204
+    assert patch(server, path, len(first), last, Upload_Checksum=checksum(first)).status_code == 460
+    assert offset(server, path) == len(first)
+    assert patch(server, path, len(first), last, Upload_Checksum=checksum(last)).status_code == 204
+    whole(server, bucket, path, CONTENT)
+
+
+def test_a_file_that_is_not_taken_is_refused_by_its_first_bytes(server: Ingest, bucket: Bucket) -> None:
+    path = begun(server)
+    answer = patch(server, path, 0, b"%PDF-1.7" + bytes(8 * MIB))
+    assert (answer.status_code, answer.json()["code"]) == (415, "format_unsupported")
+    assert tus(server, "HEAD", path).status_code == 410
+    found = record(server, media_id(path))
+    assert (found["status"], found["reason"]) == ("failed", "upload_format_unsupported")
+    assert bucket.keys(found["s3Key"].rpartition("/")[0]) == []
+
+
+def test_termination(server: Ingest, bucket: Bucket) -> None:
+    path = begun(server)
+    patch(server, path, 0, CONTENT[: 7 * MIB])
+    key = record(server, media_id(path))["s3Key"]
+    assert tus(server, "DELETE", path).status_code == 204
+    assert tus(server, "HEAD", path).status_code == 410
+    assert patch(server, path, 7 * MIB, CONTENT[7 * MIB :]).status_code == 410
+    assert record(server, media_id(path))["status"] == "deleted"
+    assert bucket.keys(key) == []  # its purge, a task, does the rest
