@@ -1,6 +1,6 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: help run demo test keys chaos soak bench-redelivery bench-fairness bench-ingest check format compose-test clean dead redrive replay orphans
+.PHONY: bench-encoders help run demo test keys chaos soak bench-redelivery bench-fairness bench-ingest check format compose-test clean dead redrive replay orphans
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
@@ -32,6 +32,9 @@ bench-fairness: $(VENV) ## Measure how long photos take while video chunks wait 
 
 bench-ingest: $(VENV) ## Measure uploads beside multer-s3, tus and FastAPI (ARGS="--parts sink --rounds 3 --scale 0.1")
 	@exec .venv/bin/python -m benchmarks.ingest $(ARGS)
+
+bench-encoders: $(VENV) ## Measure what the encoders' settings cost (FILES="a.jpg b.jpg")
+	@exec .venv/bin/python -m benchmarks.encoders $(FILES) $(ARGS)
 
 check: $(VENV) ## Check style, types and the contracts between packages
 	.venv/bin/ruff check

@@ -31,7 +31,7 @@ LARGEST = 16_383
 QUALITIES: Mapping[Format, int] = MappingProxyType({"jpeg": 80, "webp": 80, "avif": 60})
 """The default on each encoder's own scale."""
 
-EFFORTS: Mapping[str, int] = MappingProxyType({"avif": 8, "webp": 2})
+EFFORTS: Mapping[str, int] = MappingProxyType({"avif": 9, "webp": 2})
 """How hard encoders try by default: the `speed` of AVIF (0 is the slowest), the `method` of WebP (0 is the fastest)."""
 
 

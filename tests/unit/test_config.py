@@ -69,7 +69,7 @@ def test_every_mistake_in_a_still_is_told_at_once(tmp_path: Path) -> None:
         ("[stills.small]\nwidth = 640\nheight = 640", '[stills.poster]\nfit = "cover"\nbackground = "white"'),
         ('formats = ["webp", "avif"]', 'formats = ["webp", "webp"]\nformat = "avif"\ngravity = "center"'),
         ("quality = 82\nprogressive", 'fit = "cover"\ngravity = "center"\nquality = 82\nprogressive'),
-        ("speed = 8", "speed = 11"),
+        ("speed = 9", "speed = 11"),
         ('record = ["taken"', 'record = ["owner"'),
         ('truncated = "reject"', 'truncated = "accept"'),
     )
@@ -104,7 +104,7 @@ def test_a_pipeline_without_stills_is_refused(tmp_path: Path) -> None:
 def test_the_formats_of_a_still_are_stills_that_differ_in_name_key_and_quality() -> None:
     webp, avif = (still for still in load(TOML).stills if still.name.startswith("medium"))
     assert (webp.name, webp.format, webp.quality, webp.effort) == ("medium", "webp", 80, 2)
-    assert (avif.name, avif.format, avif.quality, avif.effort) == ("medium.avif", "avif", 60, 8)
+    assert (avif.name, avif.format, avif.quality, avif.effort) == ("medium.avif", "avif", 60, 9)
     assert avif.suffix == f"medium-{avif.recipe}.avif"
     assert webp.recipe != avif.recipe
 

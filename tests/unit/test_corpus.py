@@ -1,17 +1,54 @@
 """Every real file of a corpus that lies outside this repository; CORPUS_DIR names its folder."""
 
+import json
 import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageStat
 
+from pipeline.probes import Probe
 from pipeline.renditions import Still
 from tests import warm
+from tests.corners import SHARE
+from tests.segments import carried
 from tests.unit.test_inspection import LIMITS, accepted
 from workers.images import stills
 
 CORPUS = os.environ.get("CORPUS_DIR", "")
+
+STILLS = (
+    Still(name="thumbnail", width=300, height=300),
+    Still(name="small", width=640, height=640, format="webp"),
+    Still(name="modern", width=400, height=400, format="avif", quality=60),
+)
+
+# What independent decoders see in the corners: see tests/corners.py.
+SEEN: Mapping[str, list[list[int]]] = json.loads(Path(__file__).with_name("corners.json").read_text())
+
+CLEAR = {
+    "apng_ball.png",
+    "avif_alpha.avif",
+    "bmp_rgba32.bmp",
+    "gif_banana.gif",
+    "gif_nyan.gif",
+    "png_exif_orient.png",
+    "png_rgba16.png",
+    "webp_animated_alpha.webp",
+    "webp_lossless.webp",
+    "webp_lossy_alpha.webp",
+}
+CONVERTED = {
+    "heic_iphone7_p3.heic",
+    "heic_iphonexs_rot.heic",
+    "jpeg_adobergb_canon5d2.jpg",
+    "jpeg_cmyk_swop.jpg",
+    "jpeg_gray_dotgain.jpg",
+}
 
 # Width and height as displayed, orientation (EXIF), frames.
 PHOTOS = {
@@ -81,18 +118,81 @@ FILMS = {
 pytestmark = pytest.mark.skipif(not CORPUS, reason="CORPUS_DIR is not set")
 
 
+@dataclass(frozen=True)
+class Made:
+    """What one photo of the corpus became."""
+
+    probe: Probe
+    files: Mapping[str, Path]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Made]:
+    """Every photo, inspected and made into stills by warm children."""
+    made = {}
+    for name in PHOTOS:
+        source, folder = Path(CORPUS, name), tmp_path_factory.mktemp(name)
+        probe = accepted(source)
+        files = stills(source, STILLS, pixels=probe.pixels, scratch=folder, children=warm.children()).files
+        made[name] = Made(probe, {str(file.rendition): file.path for file in files})
+    return made
+
+
 @pytest.mark.parametrize("name", PHOTOS)
-def test_a_real_photo_is_known_and_made_into_stills(name: str, tmp_path: Path) -> None:
-    source = Path(CORPUS, name)
-    width, height, orientation, frames = PHOTOS[name]
-    probe = accepted(source)
-    assert (probe.width, probe.height, probe.orientation, probe.frames) == (width, height, orientation, frames)
-    wanted = (Still(name="thumbnail", width=300, height=300), Still(name="small", width=640, height=640, format="webp"))
-    made = stills(source, wanted, pixels=probe.pixels, scratch=tmp_path, children=warm.children())
-    for still, file in zip(wanted, made.files, strict=True):
-        with Image.open(file.path) as picture:
+def test_a_real_photo_is_known(name: str, corpus: Mapping[str, Made]) -> None:
+    probe = corpus[name].probe
+    assert (probe.width, probe.height, probe.orientation, probe.frames) == PHOTOS[name]
+    assert probe.mime_type in LIMITS.accept
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_its_stills_have_the_size_the_kind_of_pixels_and_the_colours_it_had(
+    name: str, corpus: Mapping[str, Made]
+) -> None:
+    width, height, *_ = PHOTOS[name]
+    for still in STILLS:
+        with Image.open(corpus[name].files[still.name]) as picture:
             assert picture.size == still.size(width, height)
-            assert not picture.getexif()
+            assert picture.get_format_mimetype() == still.mime_type
+            clear = name in CLEAR and still.format != "jpeg"
+            assert picture.mode == ("RGBA" if clear else "RGB")
+            assert bool(picture.info.get("icc_profile")) == (name in CONVERTED)
+            assert getattr(picture, "n_frames", 1) == 1
+            if name in SEEN:
+                worst = max(
+                    abs(a - b)
+                    for got, seen in zip(corners(picture), SEEN[name], strict=True)
+                    for a, b in zip(got, seen, strict=True)
+                )
+                assert worst <= 5, (still.name, corners(picture), SEEN[name])
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_its_stills_say_nothing_about_anybody(name: str, corpus: Mapping[str, Made]) -> None:
+    for path in corpus[name].files.values():
+        assert carried(path) <= {"ICC"}
+
+
+@pytest.mark.skipif(not shutil.which("exiftool"), reason="exiftool is not installed")
+def test_exiftool_finds_nothing_either(corpus: Mapping[str, Made]) -> None:
+    files = [str(path) for made in corpus.values() for path in made.files.values()]
+    command = ["exiftool", "-json", "-G1", "-a", *files]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=120).stdout)
+    assert len(found) == len(files)
+    private = ("GPS", "ExifIFD", "IFD", "XMP", "IPTC", "Photoshop", "MakerNotes", "Apple", "Canon", "Google")
+    assert [tag for tags in found for tag in tags if tag.startswith(private)] == []
+
+
+def corners(picture: Image.Image) -> list[list[float]]:
+    """As `tests.corners` computes them of the original."""
+    if picture.mode == "RGBA":
+        flat = Image.new("RGB", picture.size, "white")
+        flat.paste(picture, mask=picture.getchannel("A"))
+        picture = flat
+    shown = picture.convert("RGB")
+    width, height = (max(1, side // SHARE) for side in shown.size)
+    at = [(x * (shown.width - width), y * (shown.height - height)) for y in (0, 1) for x in (0, 1)]
+    return [ImageStat.Stat(shown.crop((x, y, x + width, y + height))).mean for x, y in at]
 
 
 @pytest.mark.parametrize("name", FILMS)

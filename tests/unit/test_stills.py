@@ -17,8 +17,12 @@ from tests import builders
 from workers.confined import icc, stills
 from workers.confined.encoding import BadStillError, encode, verify
 
-WHITE = (255, 255, 255)
 SIDES = st.one_of(st.just(1), st.integers(1, 90))
+
+
+@pytest.fixture(autouse=True)
+def _unbounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)  # is put back afterwards
 
 
 def make(source: Path, *wanted: Still, **request: object) -> Mapping[str, Image.Image]:
@@ -27,6 +31,7 @@ def make(source: Path, *wanted: Still, **request: object) -> Mapping[str, Image.
     folder.mkdir(exist_ok=True)
     told: dict[str, Any] = {"source": str(source), "folder": str(folder), "pixels": 10**8}
     answer = stills.answer(told | {"stills": [still.to_dict() for still in wanted]} | request)
+    Image.MAX_IMAGE_PIXELS = None  # was that of the original
     made: dict[str, Image.Image] = {still.name: Image.open(folder / still.suffix) for still in wanted}
     for facts, picture in zip(answer["stills"], made.values(), strict=True):
         assert (facts["width"], facts["height"]) == picture.size
@@ -156,6 +161,12 @@ def test_a_small_picture_is_enlarged_only_when_told_to(tmp_path: Path) -> None:
     source = builders.photo(tmp_path / "photo.png", (50, 20))
     made = make(source, Still(name="a", width=100, height=100), Still(name="b", width=100, height=100, upscale=True))
     assert (made["a"].size, made["b"].size) == ((50, 20), (100, 40))
+
+
+def test_a_still_may_be_larger_than_its_original(tmp_path: Path) -> None:
+    source = builders.photo(tmp_path / "photo.png", (10, 10))
+    wanted = Still(name="a", width=200, height=300, fit="contain")
+    assert make(source, wanted, pixels=100)["a"].size == (200, 300)
 
 
 def test_alpha_that_hides_nothing_is_dropped(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Writing a still, and reading it back before anybody is told that it exists."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -41,13 +43,18 @@ def encode(picture: Image.Image, still: Still, path: Path, exif: bytes = b"") ->
     flat = flatten(picture, still)
     profile = flat.info.get(PROFILE) or (icc.srgb() if "icc" in still.keep and flat.mode != "L" else None)
     given = {name: value for name, value in ((PROFILE, profile), ("exif", exif)) if value}
-    flat.save(path, format=still.format.upper(), quality=still.quality, **_OPTIONS[still.format](still), **given)
+    flat.save(path, **options(still) | given)
     verify(path, still, flat, given)
+
+
+def options(still: Still) -> dict[str, Any]:
+    """What the encoder of the still's format is told."""
+    return {"format": still.format.upper(), "quality": still.quality, **_OPTIONS[still.format](still)}
 
 
 def verify(path: Path, still: Still, written: Image.Image, given: Mapping[str, bytes]) -> None:
     """Decode the file again; raises BadStillError unless it is whole, as it was written, and free of anything else."""
-    with Image.open(path, formats=[still.format.upper()]) as stored:
+    with _bounded(math.prod(written.size)), Image.open(path, formats=[still.format.upper()]) as stored:
         stored.load()
         if stored.size != written.size:
             raise BadStillError(f"{still.name} is {stored.size}, not {written.size}")
@@ -57,6 +64,16 @@ def verify(path: Path, still: Still, written: Image.Image, given: Mapping[str, b
         carried = {name for name in ("exif", PROFILE, "xmp", "comment") if stored.info.get(name)}
         if carried != set(given):
             raise BadStillError(f"{still.name} carries {sorted(carried)}, not {sorted(given)}")
+
+
+@contextmanager
+def _bounded(pixels: int) -> Iterator[None]:
+    """Take no picture larger than that; a still may be larger than its original, whose bound is restored."""
+    most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, pixels
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = most
 
 
 def _effort(still: Still) -> int:
