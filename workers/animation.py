@@ -13,7 +13,7 @@ from pipeline.animations import FILM_TYPES, Animation
 from pipeline.errors import OutOfMemoryError, PermanentError, TransientError
 from pipeline.limits import Rejected
 from pipeline.plan import Plan
-from workers import video as ffmpeg
+from workers import films
 from workers.decoding import ask
 from workers.jobs import File, Job, Made, Promise
 from workers.transcoding import counter, run
@@ -110,7 +110,7 @@ def _encode(job: Job, settings: Animation, pipe: Path, size: tuple[int, int]) ->
             count = int(value)
         return fraction(line)
 
-    argv = ffmpeg.animation(job.ffmpeg, pipe, settings, size, alpha=job.probe.has_alpha)
+    argv = films.animation(job.ffmpeg, pipe, settings, size, alpha=job.probe.has_alpha)
     run(job, argv, done=done, memory=settings.memory)
     return count
 

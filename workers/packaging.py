@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PermanentError
+from pipeline.ladder import FittedRung
 from pipeline.limits import REASONS
 from pipeline.plan import Plan, VideoPlan
-from pipeline.playlists import MismatchError, Track, Variant, joined, media, multivariant
-from workers import video as ffmpeg
+from pipeline.playlists import Runs, Track, Variant, broken, joined, media, multivariant, seams
+from workers import films
 from workers.jobs import File, Job, Made, Promise
-from workers.transcoding import manifest, of, run
+from workers.transcoding import counter, manifest, of
+from workers.transcoding import run as run_encoder
 
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 MOVIE_TYPE = "video/mp4"
@@ -35,16 +37,18 @@ def promised(plan: Plan, part: str) -> tuple[Promise, ...]:  # noqa: ARG001 - th
 
 
 def package(job: Job) -> Made:
-    """The MP4 and the playlists over all segments. Raises PermanentError for parts that do not join."""
+    """The MP4 and the playlists over all segments. Raises PermanentError where there is no whole picture."""
     video = of(job.plan)
     chunks = [_manifest(job, part) for part in job.plan.parts if part.startswith("transcode#")]
     _require_whole([chunk["frames"] for chunk in chunks], video)
-    rungs = {rung.name: _joined(chunks, rung.name) for rung in video.rungs}
-    sound = _sound(job, video)
+    parts = {rung.name: _tracks(chunks, rung.name) for rung in video.rungs}
+    breaks = seams(parts.values())
+    rungs = {name: joined(tracks, breaks) for name, tracks in parts.items()}
+    sound = _sound(job, video, breaks)
     largest = video.rungs[0]
     chosen = next(rung for rung in video.rungs if rung.name == video.mp4)
-    duration = max(track.duration for track in (rungs | sound).values())
-    movie = _joined_movie(job, {chosen.name: rungs[chosen.name]} | sound)
+    duration = max(sum(run.duration for run in runs) for runs in (rungs | sound).values())
+    movie = _movie_of(job, chosen, rungs[chosen.name], sound)
     index = _text(job, video, _PLAYLIST, multivariant(_variants(video, rungs), sound.get(_SOUND), _uri(_SOUND)))
     return Made(
         files=(
@@ -57,7 +61,7 @@ def package(job: Job) -> Made:
                 height=chosen.height,
                 duration=duration,
             ),
-            *(_text(job, video, _uri(name), media(track)) for name, track in (rungs | sound).items()),
+            *(_text(job, video, _uri(name), media(runs)) for name, runs in (rungs | sound).items()),
             replace(index, rendition="hls", width=largest.width, height=largest.height, duration=duration),
         )
     )
@@ -82,38 +86,48 @@ def _require_whole(frames: Sequence[int], video: VideoPlan) -> None:
         raise PermanentError("video_undecodable", REASONS["video_undecodable"])
 
 
-def _joined(manifests: Iterable[Mapping[str, Any]], name: str) -> Track:
-    try:
-        return joined([Track.from_dict(made["tracks"][name]) for made in manifests if made["tracks"]])
-    except MismatchError as error:
-        raise PermanentError("encoder_mismatch", "The video was encoded in parts that do not fit together.") from error
+def _tracks(manifests: Iterable[Mapping[str, Any]], name: str) -> list[Track]:
+    return [Track.from_dict(made["tracks"][name]) for made in manifests if made["tracks"]]
 
 
-def _sound(job: Job, video: VideoPlan) -> dict[str, Track]:
+def _sound(job: Job, video: VideoPlan, breaks: Sequence[int]) -> dict[str, Runs]:
+    """The sound, with its discontinuities where the picture has them: segments of both have the same numbers."""
     made = _manifest(job, _SOUND) if video.audio else {"tracks": {}}
-    return {_SOUND: _joined([made], _SOUND)} if made["tracks"] else {}
+    at = [chunk * (video.chunk // video.segment) for chunk in breaks]
+    tracks = _tracks([made], _SOUND)
+    return {_SOUND: broken(tracks[0], at)} if tracks else {}
 
 
-def _variants(video: VideoPlan, rungs: Mapping[str, Track]) -> list[Variant]:
+def _variants(video: VideoPlan, rungs: Mapping[str, Runs]) -> list[Variant]:
     rate = float(Fraction(video.rate))
     return [
-        Variant(uri=_uri(rung.name), track=rungs[rung.name], width=rung.width, height=rung.height, rate=rate)
+        Variant(uri=_uri(rung.name), runs=rungs[rung.name], width=rung.width, height=rung.height, rate=rate)
         for rung in video.rungs
     ]
 
 
-def _joined_movie(job: Job, tracks: Mapping[str, Track]) -> Path:
-    """One MP4 of a rung and the sound. All segments of a track behind its initialisation segment are a file already."""
-    sources = []
-    for name, track in tracks.items():
-        source = job.scratch / f"{name}.mp4"
-        with source.open("wb") as whole:
-            for piece in (track.init, *(segment.name for segment in track.segments)):
-                with job.fetch(f"{of(job.plan).prefix}{name}/{piece}").open("rb") as part:
-                    shutil.copyfileobj(part, whole)
-        sources.append(source)
+def _movie_of(job: Job, rung: FittedRung, runs: Runs, sound: Mapping[str, Runs]) -> Path:
+    """One MP4 of a rung and the sound. It has one header: a rung that needs several is encoded again."""
     target = job.scratch / "movie.mp4"
-    run(job, ffmpeg.movie(job.ffmpeg, sources, target))
+    pictures = [_whole(job, rung.name, run) for run in runs]
+    heard = [_whole(job, name, *pieces) for name, pieces in sound.items()]
+    if len(pictures) > 1:
+        video = of(job.plan)
+        length = round(sum(run.duration for run in runs) * Fraction(video.rate))
+        argv = films.encoded(job.ffmpeg, pictures, heard, rung, video, target)
+        run_encoder(job, argv, done=counter("frame", length))
+    else:
+        run_encoder(job, films.movie(job.ffmpeg, [*pictures, *heard], target))
+    return target
+
+
+def _whole(job: Job, name: str, *runs: Track) -> Path:
+    """One file of a run: all its segments behind its initialisation segment are one already."""
+    target = job.scratch / f"{name}-{runs[0].segments[0].name}.mp4"
+    with target.open("wb") as whole:
+        for piece in (runs[0].init, *(segment.name for run in runs for segment in run.segments)):
+            with job.fetch(f"{of(job.plan).prefix}{name}/{piece}").open("rb") as part:
+                shutil.copyfileobj(part, whole)
     return target
 
 

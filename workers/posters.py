@@ -7,8 +7,7 @@ from pipeline.framing import inside
 from pipeline.limits import REASONS
 from pipeline.plan import Plan, picture_end
 from pipeline.renditions import Still
-from workers import images
-from workers import video as ffmpeg
+from workers import glimpses, images
 from workers.endings import ChildFailedError
 from workers.jobs import Job, Made, Promise
 from workers.transcoding import run
@@ -40,7 +39,7 @@ def _frame(job: Job, size: tuple[int, int]) -> Path:
     source = job.source()
     for moment in (at, 0.0):
         try:
-            run(job, ffmpeg.still(job.ffmpeg, source, job.probe, moment, size))
+            run(job, glimpses.still(job.ffmpeg, source, job.probe, moment, size))
         except ChildFailedError:
             if not moment:
                 raise

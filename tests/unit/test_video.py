@@ -9,7 +9,8 @@ from pipeline.animations import Animation
 from pipeline.ladder import Audio, FittedRung
 from pipeline.plan import VideoPlan
 from pipeline.probes import Probe
-from workers import video
+from workers import films, glimpses, video
+from workers.argv import CONTAINERS
 
 PROBE = Probe(
     kind="video",
@@ -131,7 +132,7 @@ def test_sound_is_encoded_whole() -> None:
 
 
 def test_the_movie_takes_the_second_back_that_segments_are_late() -> None:
-    argv = video.movie("ffmpeg", [Path("/jobs/360p.mp4"), Path("/jobs/audio.mp4")], Path("/jobs/movie.mp4"))
+    argv = films.movie("ffmpeg", [Path("/jobs/360p.mp4"), Path("/jobs/audio.mp4")], Path("/jobs/movie.mp4"))
     assert argv[argv.index("-output_ts_offset") + 1] == "-1"
     assert argv[argv.index("-codec") + 1] == "copy"
     assert [argv[at + 1] for at, word in enumerate(argv) if word == "-map"] == ["0:0", "1:0"]
@@ -164,7 +165,7 @@ def painted(stream: str, number: int, pixels: str = "yuv420p") -> str:
     ],
 )
 def test_an_animation_is_encoded_as_it_comes(*, alpha: bool, graph: str, ends: tuple[str, str]) -> None:
-    argv = video.animation("/bin/ffmpeg", Path("/jobs/frames"), Animation(), (640, 480), alpha=alpha)
+    argv = films.animation("/bin/ffmpeg", Path("/jobs/frames"), Animation(), (640, 480), alpha=alpha)
     expected = f"{FRAMES} {graph} -map {ends[0]} {ENCODED_AS_MP4} -map {ends[1]} {ENCODED_AS_WEBM}".split()
     assert argv == expected
 
@@ -173,11 +174,14 @@ def commands() -> dict[str, list[str]]:
     return {
         "chunk": video.chunk("ffmpeg", SOURCE, PROBE, PLAN, (1800, 3600)),
         "audio": video.audio("ffmpeg", PATH, PROBE, PLAN),
-        "still": video.still("ffmpeg", PATH, PROBE, 1.5, (640, 360)),
+        "still": glimpses.still("ffmpeg", PATH, PROBE, 1.5, (640, 360)),
         "remux": video.remux("ffmpeg", SOURCE, Path("/jobs/source.mkv")),
         "tail": video.tail("ffmpeg", SOURCE, PLAN, 1800),
-        "movie": video.movie("ffmpeg", [Path("/jobs/360p.mp4"), Path("/jobs/audio.mp4")], Path("/jobs/movie.mp4")),
-        "animation": video.animation("ffmpeg", Path("/jobs/frames"), Animation(), (640, 480), alpha=False),
+        "movie": films.movie("ffmpeg", [Path("/jobs/360p.mp4"), Path("/jobs/audio.mp4")], Path("/jobs/movie.mp4")),
+        "encoded": films.encoded(
+            "ffmpeg", [PATH, PATH], [Path("/jobs/audio.mp4")], PLAN.rungs[1], PLAN, Path("/jobs/movie.mp4")
+        ),
+        "animation": films.animation("ffmpeg", Path("/jobs/frames"), Animation(), (640, 480), alpha=False),
     }
 
 
@@ -188,12 +192,12 @@ def test_every_input_is_a_local_file_of_a_known_container(name: str) -> None:
     assert inputs
     assert all(each.startswith("file:/") for each in inputs)
     assert argv.count("-protocol_whitelist") == argv.count("-format_whitelist") == len(inputs)
-    assert not {"hls", "dash", "concat"} & set(video.CONTAINERS.split(","))
+    assert not {"hls", "dash", "concat"} & set(CONTAINERS.split(","))
     assert "-nostdin" in argv
     assert "-max_alloc" in argv
 
 
-@pytest.mark.parametrize("name", ["chunk", "audio", "remux", "movie", "animation"])
+@pytest.mark.parametrize("name", ["chunk", "audio", "remux", "movie", "encoded", "animation"])
 def test_no_metadata_is_carried_over(name: str) -> None:
     argv = commands()[name]
     assert argv.count("-map_metadata") == argv.count("-map_chapters") == (2 if name in {"chunk", "animation"} else 1)
