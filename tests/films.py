@@ -171,6 +171,13 @@ def assert_steady(film: Film) -> None:
         assert shown[0].time == 1  # with the sound, a second late
         assert all(each.key for each in shown[:: film.video.keyframe])
         counts.add(len(shown))
+    counts.add(len(assert_steady_movie(film)))
+    assert len(counts) == 1
+    assert_clean(film.hls)
+
+
+def assert_steady_movie(film: Film) -> list[Fraction]:
+    """What must hold of every MP4; gives the times of its frames in seconds."""
     with av.open(str(film.mp4)) as container:
         stream = container.streams.video[0]
         assert stream.codec_context.name == "h264"
@@ -178,13 +185,28 @@ def assert_steady(film: Film) -> None:
         assert stream.sample_aspect_ratio in (1, None)
         times = [time_of(frame) for frame in container.decode(stream)]
     assert times[0] == 0
-    counts.add(len(times))
-    assert len(counts) == 1
-    for path in (film.hls, film.mp4):
-        complaints = subprocess.run(
-            [ffmpeg(), "-v", "error", "-i", str(path), "-map", "0", "-f", "null", "-"], capture_output=True, check=True
-        )
-        assert complaints.stderr == b""
+    assert {after - before for before, after in pairwise(times)} <= {1 / Fraction(film.video.rate)}
+    assert_clean(film.mp4)
+    return times
+
+
+def assert_clean(path: Path) -> None:
+    """Every stream decodes without a complaint."""
+    argv = [ffmpeg(), "-v", "error", "-i", str(path), "-map", "0", "-f", "null", "-"]
+    assert subprocess.run(argv, capture_output=True, check=True).stderr == b""
+
+
+def runs(playlist: Path) -> list[Path]:
+    """One file of each run of a media playlist, for ffmpeg reads no second EXT-X-MAP: its header, then its segments."""
+    made: list[Path] = []
+    for line in playlist.read_text().splitlines():
+        if line.startswith("#EXT-X-MAP:"):
+            made.append(playlist.with_name(f"run-{len(made)}.mp4"))
+            made[-1].write_bytes(playlist.with_name(line.split('"')[1]).read_bytes())
+        elif not line.startswith("#"):
+            with made[-1].open("ab") as run:
+                run.write(playlist.with_name(line).read_bytes())
+    return made
 
 
 def corpus() -> list[Path]:

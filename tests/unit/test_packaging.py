@@ -1,12 +1,14 @@
 import json
 import re
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import PermanentError
 from pipeline.plan import plan
-from tests.films import PROGRAMS, Darkroom, Film, assert_steady, chunked
+from tests.films import PROGRAMS, Darkroom, Film, assert_clean, assert_steady_movie, chunked, runs
 from tests.footage import LEVELS, counted, number, pictures, sound
 
 PROGRAM = PROGRAMS[0]
@@ -82,14 +84,20 @@ def test_chunks_whose_decoders_disagree_are_set_apart_and_the_movie_is_encoded_a
     for part in made.parts:
         (other if part == "transcode#0001" else room).make(probe, made, part)
     film = Film(tmp_path / "out" / "stored", probe, made)
-    assert_steady(film)
     for playlist in (*film.rungs.values(), film.hls.with_name("audio") / "index.m3u8"):
         text = playlist.read_text()
         assert text.count("#EXT-X-DISCONTINUITY\n#EXT-X-MAP") == 2, playlist
         assert text.count("#EXT-X-MAP") == 3
     total = len(pictures(source))
-    for path in (film.mp4, film.rungs["90p"]):
-        assert [number(picture) for picture in pictures(path)] == [n % LEVELS for n in range(total)]
+    assert len(assert_steady_movie(film)) == total
+    assert [number(picture) for picture in pictures(film.mp4)] == [n % LEVELS for n in range(total)]
+    for playlist in film.rungs.values():
+        pieces = runs(playlist)
+        shown = [picture for piece in pieces for picture in pictures(piece)]
+        assert [number(picture) for picture in shown] == [n % LEVELS for n in range(total)]
+        assert {after.time - before.time for before, after in pairwise(shown)} == {1 / Fraction(film.video.rate)}
+        for piece in pieces:
+            assert_clean(piece)
     assert sound(film.mp4)[-1][0] == pytest.approx(10, abs=0.05)
 
 
