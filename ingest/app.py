@@ -16,6 +16,7 @@ from ingest.auth import Authentication
 from ingest.budget import Budget
 from ingest.callers import Right, door
 from ingest.docs import Docs
+from ingest.events import Events
 from ingest.health import Health
 from ingest.idempotency import Idempotency
 from ingest.intake import Intake
@@ -31,6 +32,7 @@ from ingest.server import serve
 from ingest.tokens import Tokens
 from ingest.tus import PATH, Tus, TusVersion
 from ingest.uploads import Uploads
+from ingest.watching import Watches
 from pipeline import apikeys
 from pipeline.adapters import logs, wiring
 from pipeline.adapters.wiring import Services
@@ -55,6 +57,7 @@ def create(services: Services, access: Access) -> Starlette:
     tus = Tus(resumable, pipeline.limits, pressure)
     adoption = Adoption(ledger, objects, pipeline, idempotency, reading)
     reads = Reads(ledger, reading)
+    events = Events(ledger, Watches(services.feed), reading)
     projects = Projects(ledger, pipeline.stages["erase"].queue, reading)
     keyring, tokens = Keyring(ledger.records, asking), Tokens(settings.token_secrets, pipeline.limits)
     pings = {"s3": objects.ping, "records": ledger.records.ping, "redis": services.queue.ping}
@@ -72,6 +75,8 @@ def create(services: Services, access: Access) -> Starlette:
         door("/api/projects/{project_id}/media", Right.READ, reads.project, "GET"),
         door("/api/projects/{project_id}", Right.WRITE, projects.delete, "DELETE"),
         door("/api/projects/{project_id}/deletion", Right.WRITE, projects.deletion, "GET", name="deletion"),
+        door("/api/media/{media_id}/events", Right.FOLLOW, events.media, "GET"),
+        door("/api/projects/{project_id}/events", Right.READ, events.project, "GET"),
         door("/api/tokens", Right.WRITE, tokens.post, "POST"),
         Route("/healthz", health.live, methods=["GET"]),
         Route("/readyz", health.ready, methods=["GET"]),

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -23,8 +24,12 @@ from pipeline.ledger import Ledger
 from pipeline.limits import Limits
 from pipeline.media import Media
 from pipeline.ports import Label, ObjectStore
+from pipeline.progress import Report
 from pipeline.repeats import Turn
 from pipeline.sniff import HEAD, Type, sniff
+
+REPORTED = 1.0
+"""Seconds between two reports of how much of an upload is stored."""
 
 log = structlog.get_logger()
 
@@ -75,6 +80,7 @@ class Intake:
         label = Label(media.mime_type, facts, disposition=names.disposition(media.file_name))
         threads, target = self.object_threads, (media.s3_key, label)
         transfer = Transfer(self.objects, threads, self.budget, target, room, hold.check)
+        reporting = asyncio.create_task(self._report(media, transfer))
         try:
             async for view in content:
                 if transfer.size + len(view) > self.limits.bytes:
@@ -87,6 +93,20 @@ class Intake:
             if isinstance(error, DarkroomError):
                 raise _public(error) from error
             raise
+        finally:
+            reporting.cancel()
+
+    async def _report(self, media: Media, transfer: Transfer) -> None:
+        """Tell whoever follows how many bytes are stored; small files are done before the first time."""
+        told = 0
+        while True:
+            await asyncio.sleep(REPORTED)
+            if transfer.stored > told:
+                told = transfer.stored
+                report = partial(
+                    self.ledger.queue.report, media.project_id, media.id, "upload", Report(0.0, stored=told)
+                )
+                await asyncio.get_running_loop().run_in_executor(self.ledger_threads, report)
 
     async def _take_back(self, hold: Hold, media: Media, error: BaseException) -> None:
         """Say in the record that it will never be whole; whoever cannot say it leaves that to a worker."""

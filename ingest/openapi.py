@@ -30,6 +30,7 @@ _FORM = (
     *("format_unsupported", "type_not_accepted", "busy", "storage_unavailable", "records_unavailable"),
     *("shutting_down", "overloaded", "project_forbidden", "project_deleting", *_ONCE),
 )
+_OF_PROJECT = ("project_id_invalid", "project_forbidden")
 _ADOPTION = (
     *("malformed_json", "key_invalid", "project_id_missing", "project_id_invalid", "object_missing", "object_changed"),
     *("bytes_exceeded", "body_too_large", "type_not_accepted", "unavailable", "project_forbidden", "project_deleting"),
@@ -50,6 +51,8 @@ def document(limits: Limits) -> Json:
             "/api/upload": {"post": _upload(limits)},
             "/api/media": {"post": _adoption()},
             "/api/media/{mediaId}": {"get": _get(), "delete": _delete()},
+            "/api/media/{mediaId}/events": {"get": _follow("a media", ("media_not_found",), _media_id())},
+            "/api/projects/{projectId}/events": {"get": _follow("a project", _OF_PROJECT, _project_id())},
             "/api/media/{mediaId}/retry": {"post": _retry()},
             "/api/projects/{projectId}/media": {"get": _list()},
             "/api/projects/{projectId}": {"delete": _erase()},
@@ -129,6 +132,14 @@ def _erasing() -> Json:
         ("project_id_invalid", "project_forbidden", "deletion_not_found"),
         parameters=[_project_id()],
     )
+
+
+def _follow(what: str, codes: Iterable[str], place: Json) -> Json:
+    stream = {"description": "Server-sent events: media, progress", "content": {"text/event-stream": {"schema": _TEXT}}}
+    token = _parameter("access_token", "query", _TEXT, "An upload token, where no header can be sent.", required=False)
+    last = _parameter("Last-Event-ID", "header", _TEXT, "The id of the last event that came.", required=False)
+    answers = {"200": stream, "204": _answer("It has settled, and the client knows")}
+    return _operation(f"Follow {what}", answers, (*codes, "too_many_followers"), parameters=[place, last, token])
 
 
 def _token(limits: Limits) -> Json:

@@ -86,6 +86,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "checksum_mismatch": (460, "The bytes are not those that their checksum is of; they were dropped."),
         "internal_error": (500, "Something went wrong on our side."),
         "busy": (503, "Too many uploads are going on. Try again shortly."),
+        "too_many_followers": (503, "Too many clients are following. Ask for the record now and then instead."),
         "unavailable": (503, "Something this needs cannot be reached. Try again shortly."),
         "storage_unavailable": (503, "The storage cannot be reached. Try again shortly."),
         "records_unavailable": (503, "The records cannot be reached. Try again shortly."),

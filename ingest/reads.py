@@ -67,7 +67,7 @@ class Reads:
         return JSONResponse({"items": [public(media) for media in page], "cursor": cursor})
 
     async def _seen(self, request: Request) -> Media:
-        media_id = request.state.facts["media_id"] = _media_id(request)
+        media_id = request.state.facts["media_id"] = media_id_of(request)
         return caller_of(request).see(await self._in_thread(self.ledger.read, media_id))
 
     async def _in_thread(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -78,7 +78,8 @@ class Reads:
             raise ProblemError("records_unavailable") from error
 
 
-def _media_id(request: Request) -> str:
+def media_id_of(request: Request) -> str:
+    """The id in the path; raises `ProblemError` when it is none."""
     media_id = str(request.path_params["media_id"])
     if not MEDIA_ID.fullmatch(media_id):
         raise ProblemError("media_not_found")

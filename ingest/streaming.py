@@ -41,6 +41,7 @@ class Transfer:
     ) -> None:
         """Nothing is sent yet."""
         self.size = 0
+        self.stored = 0  # bytes of whole parts in S3
         self._store, self._threads, self._budget = store, threads, budget
         self._target = target
         self._allowed = allowed
@@ -122,10 +123,10 @@ class Transfer:
         self._sent += 1
         self._flying += 1
         part = self._start(self._store.put_part, self._target[0], upload_id, self._sent, body)
-        part.add_done_callback(lambda done: self._land(done, buffer))
+        part.add_done_callback(lambda done: self._land(done, buffer, len(body)))
         self._buffer, self._filled = bytearray(), 0
 
-    def _land(self, done: asyncio.Future[Part], buffer: bytearray) -> None:
+    def _land(self, done: asyncio.Future[Part], buffer: bytearray, size: int) -> None:
         self._flying -= 1
         if buffer is self._own:
             self._own_free = True
@@ -135,6 +136,7 @@ class Transfer:
             self._failure = self._failure or error
         else:
             self._parts.append(done.result())
+            self.stored += size
         self._landed.set()
 
     async def _empty_buffer(self) -> bytearray:

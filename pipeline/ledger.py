@@ -95,6 +95,7 @@ class Ledger:
                 raise
             return owner
         self.hint(media, ["upload"])
+        self.queue.changed(media.project_id, media.id)
         return media.id
 
     def claim(self, media_id: str, key: str) -> Claimed | None:
@@ -186,6 +187,7 @@ class Ledger:
             except RefusedError:
                 continue
             self.hint(step.media, (*step.insert, *step.arm))
+            self.queue.changed(media.project_id, media.id)
             return step.media
 
     def _settle(self, task: Task, event: Event, ending: Callable[[int], Change]) -> Media:
@@ -210,6 +212,7 @@ class Ledger:
                 there |= {change.key.range for change in refused if change.key.table == "tasks" and change.key.range}
                 continue
             self.hint(step.media, (*step.insert, *step.arm))
+            self.queue.changed(media.project_id, media.id)
             return step.media
 
     def changes(self, before: Media, step: Step, now: int) -> list[Change]:

@@ -200,8 +200,11 @@ class Queue(Protocol):
     def mark(self) -> None:
         """Set the sentinel key."""
 
-    def report(self, media_id: str, key: str, report: Report) -> None:
-        """Best effort: how far a task is; forgotten after a while."""
+    def report(self, project_id: str, media_id: str, key: str, report: Report) -> None:
+        """Best effort: how far a task is; published, and forgotten after a while."""
+
+    def changed(self, project_id: str, media_id: str) -> None:
+        """Best effort: publish that there is something new in the record."""
 
     def progress(self, media_id: str) -> dict[str, Report]:
         """What was reported last, by task key; empty when Redis is away."""

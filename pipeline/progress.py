@@ -14,10 +14,14 @@ _PER_SECOND = {"audio": 0.05, "storyboard": 0.05, "package": 0.02}
 
 
 class Report(NamedTuple):
-    """How much of a task is done, 0 to 1; how many seconds of video it encodes in one, where it encodes any."""
+    """How much of a task is done, 0 to 1; how many seconds of video it encodes in one, where it encodes any.
+
+    `stored` are the bytes of an upload that are in S3; what fraction that is nobody may know yet.
+    """
 
     fraction: float
     speed: float | None = None
+    stored: int | None = None
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ def bury(ledger: Ledger, media_id: str, key: str) -> bool:
     except RefusedError:
         return False  # somebody moved first; what is still owed is hinted again
     ledger.hint(step.media, step.insert)
+    ledger.queue.changed(media.project_id, media.id)
     return True
 
 

@@ -59,7 +59,10 @@ class Inbox:
     def mark(self) -> None:
         self.flags.add("sentinel")
 
-    def report(self, media_id: str, key: str, report: Report) -> None:
+    def report(self, project_id: str, media_id: str, key: str, report: Report) -> None:
+        pass
+
+    def changed(self, project_id: str, media_id: str) -> None:
         pass
 
     def progress(self, media_id: str) -> dict[str, Report]:  # noqa: ARG002 - the port's signature

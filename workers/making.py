@@ -63,7 +63,7 @@ def _made(turn: Turn, frozen: Plan) -> PartMade:
             source=lambda: _original(turn, folder),
             derived=lambda name, size, make: _derived(turn, folder, name, size, make),
             fetch=lambda suffix: _fetched(tools, media, suffix, folder),
-            report=lambda report: tools.queue.report(media.id, task.key, report),
+            report=lambda report: tools.queue.report(media.project_id, media.id, task.key, report),
         )
         job.scratch.mkdir()
         made = work(job)

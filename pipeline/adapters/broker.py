@@ -3,6 +3,7 @@
 Redis may forget everything and no work is lost, so nothing here is retried for long: no upload waits for a hint.
 """
 
+import json
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +29,8 @@ EVENTS = "darkroom:events"
 A stream, not PUBLISH: a listener that was away for a while goes on where it stopped.
 """
 MOST_EVENTS = 10_000
+CHANGES = "darkroom:changes:"
+"""How the channel of a project begins: what is published there is heard by who listens now, and by nobody else."""
 SENTINEL = "darkroom:sentinel"
 PROGRESS_SECONDS = 3600
 
@@ -127,8 +130,8 @@ class RedisQueue:
         with _translated():
             self.client.set(SENTINEL, 1)
 
-    def report(self, media_id: str, key: str, report: Report) -> None:
-        """Keep how far a task is, at most once a second for each, for an hour."""
+    def report(self, project_id: str, media_id: str, key: str, report: Report) -> None:
+        """Keep how far a task is, at most once a second for each, for an hour, and publish it."""
         now = time.monotonic()
         if self._breaker.open or (
             report.fraction < 1 and now - self._reported.get((media_id, key), -_REST) < _REPORT_EVERY
@@ -142,7 +145,17 @@ class RedisQueue:
             with self.client.pipeline(transaction=False) as pipeline:
                 pipeline.hset(name, key, _told(report))
                 pipeline.expire(name, PROGRESS_SECONDS)
+                pipeline.publish(CHANGES + project_id, json.dumps([media_id, key, _told(report)]))
                 pipeline.execute()
+        except RedisError:
+            self._breaker.trip()
+
+    def changed(self, project_id: str, media_id: str) -> None:
+        """Publish that there is something new in the record."""
+        if self._breaker.open:
+            return
+        try:
+            self.client.publish(CHANGES + project_id, json.dumps([media_id]))
         except RedisError:
             self._breaker.trip()
 
@@ -155,7 +168,7 @@ class RedisQueue:
         except RedisError:
             self._breaker.trip()
             return {}
-        return {key: Report(*map(float, told.split())) for key, told in found.items()}
+        return {key: report_of(told) for key, told in found.items()}
 
     def announce(self, event: Mapping[str, str]) -> None:
         """Append the event to the stream."""
@@ -182,8 +195,12 @@ def message_of(hint: Hint) -> Message[None]:
 
 
 def _told(report: Report) -> str:
-    """The fraction and, where there is one, the speed."""
-    return " ".join(str(round(number, 4)) for number in report if number is not None)
+    return json.dumps([None if number is None else round(number, 4) for number in report])
+
+
+def report_of(told: str) -> Report:
+    """What was reported, from how it is kept and published."""
+    return Report(*json.loads(told))
 
 
 def _progress_of(media_id: str) -> str:

@@ -6,6 +6,7 @@ from dramatiq.brokers.redis import RedisBroker
 
 from pipeline.adapters import broker, dynamodb, s3, webhooks
 from pipeline.adapters.broker import RedisQueue
+from pipeline.adapters.feed import Feed
 from pipeline.adapters.s3 import S3Objects
 from pipeline.adapters.s3_pieces import S3Pieces
 from pipeline.adapters.sqlite import SqliteRecords
@@ -28,6 +29,7 @@ class Services:
     objects: S3Objects
     pieces: S3Pieces
     queue: RedisQueue
+    feed: Feed
     broker: RedisBroker
     webhooks: Receiver | None
 
@@ -45,7 +47,8 @@ def connect(settings: Settings) -> Services:
     consumed = broker.make_broker(settings.redis_url, pipeline.threads)
     objects = s3.connect(settings.s3_bucket, pipeline.lease.put_timeout / 1000)
     pieces = S3Pieces(objects.client, settings.s3_bucket)
-    return Services(settings, pipeline, ledger, objects, pieces, queue, consumed, webhooks.connect(settings))
+    feed, receiver = Feed(settings.redis_url), webhooks.connect(settings)
+    return Services(settings, pipeline, ledger, objects, pieces, queue, feed, consumed, receiver)
 
 
 def records(settings: Settings) -> Records:

@@ -129,8 +129,8 @@ def test_the_sentinel_goes_with_the_hints(client: "redis.Redis", queue: RedisQue
 def test_progress_is_kept_for_an_hour(client: "redis.Redis", queue: RedisQueue) -> None:
     media_id = f"media_{uuid4().hex}"
     assert queue.progress(media_id) == {}
-    queue.report(media_id, "transcode#0001", Report(0.25, 1.5))
-    queue.report(media_id, "audio", Report(1 / 3))
+    queue.report("p1", media_id, "transcode#0001", Report(0.25, 1.5))
+    queue.report("p1", media_id, "audio", Report(1 / 3))
     assert queue.progress(media_id) == {"transcode#0001": Report(0.25, 1.5), "audio": Report(0.3333)}
     [name] = client.keys("darkroom:progress:*")
     assert 3500 < client.ttl(name) <= 3600
@@ -140,10 +140,10 @@ def test_progress_is_told_once_a_second_and_at_the_end(queue: RedisQueue, monkey
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     for step in range(10):
-        queue.report("media_1", "poster", Report(step / 10))
+        queue.report("p1", "media_1", "poster", Report(step / 10))
         now[0] += 0.3
     assert queue.progress("media_1") == {"poster": Report(0.8)}  # 0.0, 0.4, 0.8
-    queue.report("media_1", "poster", Report(1.0))
+    queue.report("p1", "media_1", "poster", Report(1.0))
     assert queue.progress("media_1") == {"poster": Report(1.0)}
 
 
@@ -175,7 +175,7 @@ def test_nobody_waits_long_for_a_redis_that_is_away(
     assert [record.getMessage() for record in caplog.records] == ["hints_not_sent"]
     begun = time.monotonic()
     queue.send(hints(97))
-    queue.report("media_1", "poster", Report(0.5))
+    queue.report("p1", "media_1", "poster", Report(0.5))
     assert queue.progress("media_1") == {}
     assert time.monotonic() - begun < 0.2, "it is left alone for a while"
 
