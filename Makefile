@@ -1,6 +1,6 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: bench-encoders help run demo test keys chaos soak bench-redelivery bench-fairness bench-ingest check format compose-test clean dead redrive replay orphans
+.PHONY: help run demo test keys chaos soak bench-redelivery bench-fairness bench-ingest bench-encoders bench-images check format compose-test clean dead redrive replay orphans
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
@@ -35,6 +35,9 @@ bench-ingest: $(VENV) ## Measure uploads beside multer-s3, tus and FastAPI (ARGS
 
 bench-encoders: $(VENV) ## Measure what the encoders' settings cost (FILES="a.jpg b.jpg")
 	@exec .venv/bin/python -m benchmarks.encoders $(FILES) $(ARGS)
+
+bench-images: $(VENV) ## Measure stills beside sharp, pyvips, ImageMagick, Pillow (ARGS="--parts set latency --scale 0.1"; CORPUS_DIR)
+	@exec .venv/bin/python -m benchmarks.images $(ARGS)
 
 check: $(VENV) ## Check style, types and the contracts between packages
 	.venv/bin/ruff check

@@ -56,7 +56,7 @@ def slow_s3(folder: Path, contenders: Sequence[Contender], scale: float) -> list
                 stand.start(server)
                 try:
                     with Meter([stand.pid(server)]) as meter:
-                        timings = upload(port_of(server), each.door, body, work)
+                        timings = upload(port_of(server), each.door, [body], work)
                 except (RefusedError, OSError) as error:
                     print(f"\n{each.name} is left out: {str(error)[:200]}", flush=True)
                     continue
@@ -75,6 +75,11 @@ def tables(stand: Stand, env: Mapping[str, str]) -> None:
     stand.supervisor.run(
         stand.serve("setup", argv, 8000, {**env, "PIPELINE": str(downloads.PROJECT / "pipeline.toml")})
     )
+    peer_table(stand, env)
+
+
+def peer_table(stand: Stand, env: Mapping[str, str]) -> None:
+    """Make the table of `peers/app.mjs`."""
     client = boto3.client(
         "dynamodb",
         endpoint_url=env["AWS_ENDPOINT_URL_DYNAMODB"],

@@ -12,7 +12,7 @@ from typing import Self
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_LOOK = 0.05
+_LOOK = 0.1
 """Seconds between two looks at the memory."""
 
 MB = 1e6
@@ -30,7 +30,7 @@ class Cost:
 class Meter:
     """Measures the trees below some processes while its block runs; `cost` is there afterwards.
 
-    Memory is the larger of what a look every 50 ms saw in the whole tree, and of the highest mark of any one process,
+    Memory is the larger of what a look every 0.1 s saw in the whole tree, and of the highest mark of any one process,
     which the kernel keeps and which is reset when the block begins.
     """
 
@@ -66,16 +66,14 @@ class Meter:
 
 def tree(roots: Iterable[int]) -> set[int]:
     """The processes and all their descendants."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (stat := _stat(int(entry.name))):
-            children.setdefault(int(stat[1]), []).append(int(entry.name))
     found: set[int] = set()
     left = list(roots)
     while left:
         pid = left.pop()
         found.add(pid)
-        left.extend(children.get(pid, ()))
+        with suppress(OSError):
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                left.extend(int(child) for child in (thread / "children").read_text().split())
     return found
 
 

@@ -52,7 +52,7 @@ def race(
     for each in contenders:
         try:
             for little, file in warm:
-                upload(port_of(servers[each.describe]), each.door, file, little)
+                upload(port_of(servers[each.describe]), each.door, [file], little)
         except (RefusedError, OSError) as error:
             print(f"\n{each.name} is left out: {str(error)[:200]}", flush=True)
         else:
@@ -61,7 +61,7 @@ def race(
         for each in present[turn % len(present) :] + present[: turn % len(present)]:
             server = servers[each.describe]
             with Meter([stand.pid(server)]) as meter:
-                timings = upload(port_of(server), each.door, body, work)
+                timings = upload(port_of(server), each.door, [body], work)
             laps.setdefault(each.name, []).append(Lap(meter.cost, timings))
     return {each.name: laps[each.name] for each in present}
 

@@ -1,5 +1,6 @@
 """Figures as Markdown, ready for RESULTS.md: tables, targets with their verdicts, and what all was measured on."""
 
+import json
 import math
 import os
 import platform
@@ -85,8 +86,6 @@ def installed(*names: str) -> dict[str, str]:
 
 def packaged(folder: Path, *names: str) -> dict[str, str]:
     """The versions that a folder with `package.json` pins."""
-    import json  # noqa: PLC0415 - here alone
-
     pinned = json.loads((folder / "package.json").read_text())["dependencies"]
     return {name: pinned[name] for name in names}
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.rig.doors import Door
-from benchmarks.rig.wire import Sample, Wire
+from benchmarks.rig.wire import Answer, Sample, Wire
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,18 @@ class Work:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one upload: from its first byte to the answer, and from its last byte to the answer."""
+    """Seconds of one upload: from its first byte to the answer, and from its last byte to the answer; and that."""
 
     whole: float
     tail: float
+    answer: Answer
 
 
-def upload(port: int, door: Door, body: Sample, work: Work) -> list[Timing]:
-    """Do the work, one connection for each of those at once. Raises what the first upload that failed raised."""
+def upload(port: int, door: Door, bodies: Sequence[Sample], work: Work) -> list[Timing]:
+    """Do the work, the files in turn, one connection for each of those at once.
+
+    Raises what the first upload that failed raised.
+    """
     todo: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(work.uploads):
         todo.put(number)
@@ -47,10 +51,10 @@ def upload(port: int, door: Door, body: Sample, work: Work) -> list[Timing]:
         try:
             with Wire(port) as wire:
                 while not failures:
-                    todo.get_nowait()
+                    number = todo.get_nowait()
                     begun = time.monotonic()
-                    answer = door(wire, body)
-                    timings.append(Timing(time.monotonic() - begun, answer.tail))
+                    answer = door(wire, bodies[number % len(bodies)])
+                    timings.append(Timing(time.monotonic() - begun, answer.tail, answer))
         except queue.Empty:
             pass
         except BaseException as error:  # noqa: BLE001 - it is raised where the work was asked for

@@ -26,11 +26,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, and the seconds from the last byte that was written to the end of the answer."""
+    """What came back, when the request's last byte had been written, and the seconds from then to the answer's end."""
 
     status: int
     headers: http.client.HTTPMessage
     body: bytes
+    last_byte: float
     tail: float
 
 
@@ -82,7 +83,7 @@ class Wire:
         response = http.client.HTTPResponse(sock, method=method)
         response.begin()
         body = response.read()
-        answer = Answer(response.status, response.headers, body, time.monotonic() - begun)
+        answer = Answer(response.status, response.headers, body, begun, time.monotonic() - begun)
         closes = response.will_close
         response.close()
         if closes:
