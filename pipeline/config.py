@@ -67,7 +67,8 @@ class Pipeline:
 
     `metadata` is what a photo's record tells of its making, `threads` the number of worker threads by queue, `most_of`
     how many tasks of one project may run at once, where that is bounded, `memory` the bytes of address space that a
-    queue's children get whatever their plan says; `give_up`, `backlog` and `orphan_wait` are seconds.
+    queue's children get whatever their plan says, `room` the bytes that all pictures decoded at once in one worker
+    process may take; `give_up`, `backlog` and `orphan_wait` are seconds.
     """
 
     limits: Limits
@@ -82,6 +83,7 @@ class Pipeline:
     threads: Mapping[str, int]
     most_of: Mapping[str, int]
     memory: Mapping[str, int]
+    room: int
     publish_originals: bool
     give_up: float
     backlog: float
@@ -153,6 +155,7 @@ def build(file: schema.File) -> Pipeline:
         memory=MappingProxyType(
             {name: table.memory for name, table in file.queues.items() if table.memory is not None}
         ),
+        room=file.decoding.memory,
         publish_originals=file.serving.publish_originals,
         give_up=file.give_up,
         backlog=file.backlog,

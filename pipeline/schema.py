@@ -60,6 +60,12 @@ class Queue(Table):
     memory: Bytes | None = None
 
 
+class DecodingTable(Table):
+    """What reading pictures may take."""
+
+    memory: Bytes = 2 * 2**30
+
+
 class LimitsTable(Table):
     """What is accepted."""
 
@@ -184,6 +190,7 @@ class File(Table):
     backlog: Seconds = 3600.0
     lease: LeaseTable
     limits: LimitsTable
+    decoding: DecodingTable = DecodingTable()
     retries: dict[Name, Retries]
     queues: dict[Name, Queue]
     stages: dict[Name, StageTable]

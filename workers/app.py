@@ -16,6 +16,8 @@ from workers.cache import DiskCache, ForeignFolderError
 from workers.encoder import find_ffmpeg
 from workers.holding import Shift
 from workers.middleware import HandBack, Tidy
+from workers.pool import Pool
+from workers.room import Room
 from workers.tools import Tools
 
 
@@ -47,6 +49,7 @@ def _tools(services: Services) -> Tools:
         Shift(),
         services.webhooks,
         _cache(settings.scratch, services.pipeline.cache),
+        Pool(Room(services.pipeline.room)),
     )
 
 

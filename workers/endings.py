@@ -25,6 +25,10 @@ class ChildOutOfMemoryError(ChildFailedError, OutOfMemoryError):
     """The child could not get the memory it asked for, or was killed for taking it."""
 
 
+class ExhaustedError(OutOfMemoryError):
+    """The question needs more memory than this worker may ever give, and others may."""
+
+
 class ChildDeadlineError(TransientError):
     """The child was killed at its deadline. Counts an attempt: a hostile file and a loaded machine look alike."""
 

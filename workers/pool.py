@@ -14,6 +14,7 @@ from socket import socket, socketpair
 import structlog
 
 from workers.forked import Forked, fork
+from workers.room import Room
 from workers.starting import Process, start
 
 log = structlog.get_logger()
@@ -21,6 +22,7 @@ log = structlog.get_logger()
 _WARM = (("inspect", "stills"), ("films", "animation"))
 """Questions that share a template. ffmpeg's libraries have one of their own: a fork that copies them costs twice."""
 
+_ROOM = 2 * 2**30  # bytes; enough for any picture within the default limit of 100 MP
 _FOLDER = Path("/")
 _TAIL = 4096  # bytes kept of what a template says
 
@@ -29,10 +31,11 @@ _TAIL = 4096  # bytes kept of what a template says
 class Pool:
     """The templates of one worker process, each started when it is first needed and again when it has died.
 
-    `program` is what Python runs as a template. Threads may share a pool; one that is dropped ends its templates, and
-    they end with the process.
+    `room` is the memory of all its children together, `program` what Python runs as a template. Threads may share a
+    pool; one that is dropped ends its templates, and they end with the process.
     """
 
+    room: Room = field(default_factory=lambda: Room(_ROOM))
     program: tuple[str, ...] = ("-m", "workers.confined.template")
     _templates: "dict[tuple[str, ...], Template]" = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
+from pipeline.errors import UnavailableError
 from workers.endings import ChildDeadlineError, ChildOutputError, ChildStalledError, failure
 from workers.forked import Forked, NotForkedError
 from workers.pool import Pool
@@ -45,11 +46,13 @@ class Children:
     """The children of one task. `stop` may be called from any thread, at any time.
 
     `grace` is the time in seconds between SIGTERM and SIGKILL; `memory` the bytes of address space of each child,
-    whatever `run` and `ask` are told; `pool` has the warm children of this process.
+    whatever `run` and `ask` are told; `elsewhere`: other workers' children get more. `pool` has the warm children of
+    this process.
     """
 
     grace: float = 5.0
     memory: int | None = None
+    elsewhere: bool = False
     pool: Pool = field(default_factory=Pool)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _running: "set[_Child | Forked]" = field(default_factory=set, repr=False)
@@ -93,7 +96,7 @@ class Children:
     def ask(
         self, question: str, request: bytes, *, cwd: Path, deadline: float, memory: int, cpu: int, file_size: int
     ) -> bytes:
-        """Put a question to a warm child, forked for it alone; returns the answer.
+        """Put a question to a warm child, forked for it alone, once the pool has room for it; returns the answer.
 
         Question and answer are JSON without line breaks. The child is as confined as a program that is `run`, and
         cannot start another, nor use the network (Linux). `memory` is what it may take beside what it shares with the
@@ -102,10 +105,14 @@ class Children:
         Raises:
             ChildFailedError, ChildDeadlineError, ChildOutputError: as `run`.
             TemplateLostError: the process that it was forked from died.
+            UnavailableError: there was no room within `deadline`.
             BaseException: what `stop` was called with.
         """
         limits = {"memory": self.memory or memory, "cpu": cpu, "file_size": file_size}
-        terms = {"cwd": str(cwd), "limits": limits}
+        with self.pool.room.taken(limits["memory"], self._patient(deadline)):
+            return self._ask(question, {"cwd": str(cwd), "limits": limits}, request, deadline)
+
+    def _ask(self, question: str, terms: dict[str, Any], request: bytes, deadline: float) -> bytes:
         template = self.pool.template(question)
         try:
             with self._running_as(template.fork) as child:
@@ -122,6 +129,18 @@ class Children:
                 self._stopped.append(error)
             for child in self._running:
                 child.end(self._stopped[0])
+
+    def _patient(self, seconds: float) -> Callable[[], None]:
+        """What is called while one waits: it raises when the task was stopped or so much time has gone by."""
+        until = time.monotonic() + seconds
+
+        def wait() -> None:
+            if self._stopped:
+                raise self._stopped[0]
+            if time.monotonic() > until:
+                raise UnavailableError("memory: other pictures have taken it all")
+
+        return wait
 
     @contextmanager
     def _running_as(self, begin: Callable[[], _Kind]) -> Iterator[_Kind]:

@@ -92,7 +92,9 @@ class Envelope:
             log.warning("claim_failed", mediaId=media_id, task=key, error=str(error))
             return SHY
         stage = self.tools.pipeline.stage(key)
-        children = Children(memory=self.tools.pipeline.memory.get(claimed.task.queue), pool=self.tools.pool)
+        memory = self.tools.pipeline.memory.get(claimed.task.queue)
+        elsewhere = stage.big not in {None, claimed.task.queue}
+        children = Children(memory=memory, elsewhere=elsewhere, pool=self.tools.pool)
         holding = Holding(ledger, claimed.task, since, stage.timeout, children)
         with self.tools.shift.hold(holding):
             outcome, delay = self._attempt(Turn(self.tools, claimed, holding))

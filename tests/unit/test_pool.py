@@ -73,7 +73,7 @@ def answer(request):
     thread.join()
     return {"seen": seen}
 """,
-    "memory": "def answer(request): return {'length': len(bytearray(request['bytes']))}",
+    "allocate": "def answer(request): return {'length': len(bytearray(request['bytes']))}",
     "abort": "import os\ndef answer(request): os.abort()",
     "segfault": "import ctypes\ndef answer(request): ctypes.string_at(8)",
     "spin": "def answer(request):\n while True: pass",
@@ -98,7 +98,7 @@ from pathlib import Path
 from workers.pool import Pool
 from workers.processes import Children
 folder = Path(sys.argv[1])
-Children(pool=Pool((str(folder / "start.py"),))).ask(
+Children(pool=Pool(program=(str(folder / "start.py"),))).ask(
     "hang", b'{"pid": "pid"}', cwd=folder, deadline=60, memory=2**28, cpu=60, file_size=2**20
 )
 """
@@ -116,7 +116,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pool(folder: Path) -> Pool:
     """A pool whose templates know the questions of this file as well."""
-    return Pool((str(folder / "start.py"),))
+    return Pool(program=(str(folder / "start.py"),))
 
 
 @pytest.fixture
@@ -207,13 +207,13 @@ def test_no_child_sees_what_the_last_one_saw(put: Ask) -> None:
 
 @linux
 def test_memory_is_limited_to_the_share(put: Ask) -> None:
-    assert put("memory", memory=2**28, bytes=2**26) == {"length": 2**26}
-    assert put("memory", memory=2**26, bytes=2**27) == {"refused": "inspection_exhausted"}
+    assert put("allocate", memory=2**28, bytes=2**26) == {"length": 2**26}
+    assert put("allocate", memory=2**26, bytes=2**27) == {"needs": None}
 
 
 def test_a_queue_may_give_its_children_more_memory(pool: Pool, tmp_path: Path) -> None:
     said = Children(memory=2**29, pool=pool).ask(
-        "memory", b'{"bytes": 268435456}', cwd=tmp_path, deadline=60, memory=2**26, cpu=60, file_size=1000
+        "allocate", b'{"bytes": 268435456}', cwd=tmp_path, deadline=60, memory=2**26, cpu=60, file_size=1000
     )
     assert json.loads(said) == {"length": 2**28}
 

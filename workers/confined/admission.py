@@ -19,6 +19,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from workers.confined.memory import SHARE, needed
 from workers.confined.refusal import RefusedError
 
 # Importing a plugin registers it. Pillow would otherwise import all forty, among them the one that starts Ghostscript.
@@ -69,8 +70,12 @@ def open_image(path: Path, pixels: int) -> ImageFile.ImageFile | None:
         raise RefusedError("image_undecodable") from error
 
 
-def decode(image: Image.Image, *, truncated: bool = False) -> None:
-    """Decode the current frame in place; raises RefusedError if it is damaged or, unless `truncated`, incomplete."""
+def decode(image: Image.Image, *, truncated: bool = False, to_look: bool = False) -> None:
+    """Decode the current frame in place; `to_look`: nothing will be made of it.
+
+    Raises RefusedError if it is damaged or, unless `truncated`, incomplete; NeedsMoreError before it is decoded.
+    """
+    SHARE.afford(needed(image, to_look=to_look))
     ImageFile.LOAD_TRUNCATED_IMAGES = truncated
     try:
         image.load()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from workers.confine import limit, tie
+from workers.confined.memory import SHARE
 from workers.confined.serving import serve
 from workers.confined.syscalls import give_up
 
@@ -60,6 +61,7 @@ def _keep_only(requests: int, answers: int, errors: int) -> None:
 def _confine(memory: int, cpu: int, file_size: int) -> None:
     if sys.platform == "linux":
         limit(resource.RLIMIT_AS, memory_in_use() + memory)
+    SHARE.most = memory
     limit(resource.RLIMIT_CPU, cpu, margin=1)
     limit(resource.RLIMIT_FSIZE, file_size)
 

@@ -44,7 +44,7 @@ def inspect_photo(path: Path, limits: Limits, wanted: Collection[Fact] = ()) -> 
     probe = replace(probe, metadata=metadata.facts(image, wanted) or None)
     image.draft(None, (1, 1))
     try:
-        decode(image)
+        decode(image, to_look=True)
     except RefusedError:
         if probe.format != "jpeg" or limits.truncated == "reject":
             raise
@@ -59,7 +59,7 @@ def _decode_beginning(path: Path, limits: Limits) -> None:
     if image is None:
         raise RefusedError("image_undecodable")
     image.draft(None, (1, 1))
-    decode(image, truncated=True)
+    decode(image, truncated=True, to_look=True)
     shown = image.convert("L").point(lambda value: abs(value - _FILL) > 1 and _FILL).getbbox()
     if shown is None or shown[3] < _ENOUGH * image.height:
         raise RefusedError("image_undecodable")

@@ -4,17 +4,23 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from workers.confined.memory import NeedsMoreError
 from workers.confined.refusal import RefusedError
 
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def serve(answer: Answer, request: dict[str, Any]) -> bytes:
-    """The answer to a request. A refused file is an answer too; a fault of ours is an exception."""
+    """The answer to a request. A refused file is an answer too, and so is one that needs more memory (bytes, or null).
+
+    A fault of ours is an exception.
+    """
     try:
         result = answer(request)
     except RefusedError as refused:
         result = {"refused": refused.reason}
+    except NeedsMoreError as error:
+        result = {"needs": error.needed}
     except MemoryError:
-        result = {"refused": "inspection_exhausted"}
+        result = {"needs": None}
     return json.dumps(result).encode()
