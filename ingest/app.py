@@ -15,6 +15,7 @@ from ingest.adoption import Adoption
 from ingest.auth import Authentication
 from ingest.budget import Budget
 from ingest.callers import Right, door
+from ingest.direct import Direct
 from ingest.docs import Docs
 from ingest.events import Events
 from ingest.health import Health
@@ -22,6 +23,7 @@ from ingest.idempotency import Idempotency
 from ingest.intake import Intake
 from ingest.keyring import Keyring
 from ingest.lingering import Lingering
+from ingest.presigned import Presigned
 from ingest.pressure import Pressure
 from ingest.projects import Projects
 from ingest.reads import Reads
@@ -55,6 +57,8 @@ def create(services: Services, access: Access) -> Starlette:
     shelves = Shelves(objects, services.pieces, budget, storing)
     resumable = Resumable(ledger, shelves, round(1000 * pipeline.grants.resumable), intending)
     tus = Tus(resumable, pipeline.limits, pressure)
+    direct = Direct(ledger, objects, services.pieces, services.signer, pipeline.grants, intending, storing)
+    presigned = Presigned(direct, pipeline.limits, pressure, objects.bucket)
     adoption = Adoption(ledger, objects, pipeline, idempotency, reading)
     reads = Reads(ledger, reading)
     events = Events(ledger, Watches(services.feed), reading)
@@ -68,6 +72,15 @@ def create(services: Services, access: Access) -> Starlette:
         door(PATH, Right.UPLOAD, tus.collection, "POST", "OPTIONS"),
         door(PATH.rstrip("/"), Right.UPLOAD, tus.collection, "POST", "OPTIONS"),
         door(PATH + "{media_id}", Right.UPLOAD, tus.one, "HEAD", "PATCH", "DELETE", "OPTIONS"),
+        door("/s3/sign", Right.UPLOAD, presigned.sign, "POST"),
+        door("/s3/params", Right.UPLOAD, presigned.params, "GET"),
+        door("/s3/complete", Right.UPLOAD, presigned.arrived, "POST"),
+        door("/s3/multipart", Right.UPLOAD, presigned.begin, "POST"),
+        door("/s3/multipart/{upload_id}", Right.UPLOAD, presigned.upload, "GET", "DELETE"),
+        door("/s3/multipart/{upload_id}/complete", Right.UPLOAD, presigned.complete, "POST"),
+        door("/s3/multipart/{upload_id}/batch", Right.UPLOAD, presigned.batch, "GET"),
+        door("/s3/multipart/{upload_id}/{number}", Right.UPLOAD, presigned.part, "GET"),
+        door("/s3/xml/{upload_id}/{verb}", Right.UPLOAD, presigned.xml, "GET", "POST", "DELETE", name="s3_xml"),
         door("/api/media", Right.WRITE, adoption.post, "POST"),
         door("/api/media/{media_id}", Right.FOLLOW, reads.one, "GET", name="media"),
         door("/api/media/{media_id}", Right.WRITE, reads.delete, "DELETE"),

@@ -46,6 +46,8 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
             400,
             "Upload-Concat is 'partial', or 'final;' and the URLs of complete partial ones.",
         ),
+        "part_number_invalid": (400, "A part's number is 1 to 10000."),
+        "parts_missing": (400, "The upload has no parts."),
         "cursor_invalid": (400, "This cursor was not given out here."),
         "limit_invalid": (400, "The limit must be a number from 1 to 200."),
         "credentials_missing": (401, "Send an API key or an upload token: Authorization: Bearer ..."),

@@ -177,6 +177,24 @@ class Pieces(Protocol):
         """Delete one object that no record names; no error when it is gone."""
 
 
+@dataclass(frozen=True)
+class Form:
+    """Where a client may POST one file to, and the fields that have to stand before it."""
+
+    url: str
+    fields: Mapping[str, str]
+
+
+class Signer(Protocol):
+    """Permissions to bring bytes to S3 past us. Nothing is sent."""
+
+    def form(self, key: str, label: Label, most: int, seconds: int) -> Form:
+        """To store one object of 1 to `most` bytes under the key, labelled so and not otherwise."""
+
+    def part(self, key: str, upload_id: str, number: int, seconds: int) -> str:
+        """A URL to PUT one part of a multipart upload to."""
+
+
 class Webhooks(Protocol):
     """Who wants to be told how media settle: at least once, in any order, known by the message's id."""
 

@@ -25,6 +25,7 @@ class Settings:
     """What differs between installations; endpoints and credentials of AWS are boto3's own `AWS_*` variables."""
 
     s3_bucket: str
+    s3_public_endpoint: str
     redis_url: str
     records: str
     media_table: str
@@ -57,6 +58,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     records = reader.one_of("RECORDS", ("dynamodb", "sqlite"), "dynamodb")
     settings: dict[str, Any] = {
         "s3_bucket": reader.text("S3_BUCKET"),
+        "s3_public_endpoint": reader.url("S3_PUBLIC_ENDPOINT", ("https", "http"), ""),
         "redis_url": reader.url("REDIS_URL", ("redis", "rediss", "unix")),
         "records": records,
         "media_table": reader.text("MEDIA_TABLE", None if records == "dynamodb" else "media"),

@@ -48,6 +48,11 @@ ASF = Type("video/x-ms-wmv", "video", (".wmv", ".asf"))
 FLV = Type("video/x-flv", "video", (".flv",))
 OGG = Type("video/ogg", "video", (".ogv", ".ogg", ".ogx"))
 
+_TYPES = (
+    *(JPEG, PNG, GIF, WEBP, AVIF, HEIC, HEIF, TIFF, BMP, JXL, JP2, PSD, ICON, MP4, QUICKTIME, THREE_GP, WEBM, MATROSKA),
+    *(AVI, MPEG_TS, MPEG_PS, ASF, FLV, OGG),
+)
+
 _STARTS: tuple[tuple[bytes, Type], ...] = (
     (b"\xff\xd8\xff", JPEG),
     (b"\x89PNG\r\n\x1a\n", PNG),
@@ -91,6 +96,14 @@ def sniff(head: bytes | bytearray | memoryview) -> Type | None:
     head = bytes(head[:HEAD])
     begun = (found for start, found in _STARTS if head.startswith(start))
     return next(begun, None) or next((found for look in _LOOKS if (found := look(head))), None)
+
+
+def declared(mime_type: str, name: str) -> Type | None:
+    """What a client says that a file is, by its type or else its name; to be believed no longer than it has to be."""
+    plain = mime_type.partition(";")[0].strip().lower()
+    by_type = (each for each in _TYPES if each.mime_type == plain)
+    by_name = (each for each in _TYPES if f".{name.lower().rpartition('.')[2]}" in each.extensions)
+    return next(by_type, None) or next(by_name, None)
 
 
 def _iso(head: bytes) -> Type | None:

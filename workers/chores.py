@@ -1,10 +1,13 @@
 """The pipeline's own stages: recovering an upload, owing tasks anew, deleting bytes, telling the world."""
 
 from pipeline import keys, protocol, recovery
+from pipeline.arrivals import arrival
 from pipeline.changes import Update
 from pipeline.events import Aborted, Stored
+from pipeline.grants import next_look
 from pipeline.media import Media, Status
 from pipeline.messages import message
+from pipeline.reception import reception_of
 from workers.rendering import Turn
 
 
@@ -15,15 +18,28 @@ def recover_upload(turn: Turn) -> None:
     grant lasts, a client may come back for one that is not.
     """
     task, media, ledger = turn.task, turn.claimed.media, turn.tools.ledger
-    found = None if media.partial else turn.tools.objects.head(media.s3_key)
-    if found is not None:
-        if task.reception is not None:
+    reception = reception_of(task.reception) if task.reception else None
+    direct = reception is not None and reception.direct
+    event = None if media.partial else _arrived(turn, direct=direct)
+    if event is not None:
+        if reception is not None and not direct:
             turn.tools.objects.purge(keys.tails(media.project_id, media.id))
-        turn.commit(Stored(found.size, found.etag))
-    elif ledger.records.now() < task.grant_until:
-        turn.persist(lambda: ledger.postpone(task, task.grant_until))
+        turn.commit(event)
+    elif (now := ledger.records.now()) < task.grant_until:
+        by_itself = direct and not (reception and reception.upload_id)
+        look_at = next_look(task, now) if by_itself else task.grant_until
+        turn.persist(lambda: ledger.postpone(task, look_at))
     else:
         turn.commit(Aborted("aborted", "The upload did not finish."))
+
+
+def _arrived(turn: Turn, *, direct: bool) -> Stored | Aborted | None:
+    """What became of it, None when nothing is there; what a client brought to S3 by itself is looked at first."""
+    key = turn.claimed.media.s3_key
+    if direct:
+        return arrival(turn.tools.objects, turn.tools.pipeline.limits, key)
+    found = turn.tools.objects.head(key)
+    return None if found is None else Stored(found.size, found.etag)
 
 
 def spread(turn: Turn) -> None:

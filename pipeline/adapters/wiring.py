@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from dramatiq.brokers.redis import RedisBroker
 
-from pipeline.adapters import broker, dynamodb, s3, webhooks
+from pipeline.adapters import broker, dynamodb, s3, s3_signing, webhooks
 from pipeline.adapters.broker import RedisQueue
 from pipeline.adapters.feed import Feed
 from pipeline.adapters.s3 import S3Objects
 from pipeline.adapters.s3_pieces import S3Pieces
+from pipeline.adapters.s3_signing import S3Signer
 from pipeline.adapters.sqlite import SqliteRecords
 from pipeline.adapters.webhooks import Receiver
 from pipeline.config import Pipeline, load
@@ -28,6 +29,7 @@ class Services:
     ledger: Ledger
     objects: S3Objects
     pieces: S3Pieces
+    signer: S3Signer
     queue: RedisQueue
     feed: Feed
     broker: RedisBroker
@@ -47,8 +49,9 @@ def connect(settings: Settings) -> Services:
     consumed = broker.make_broker(settings.redis_url, pipeline.threads)
     objects = s3.connect(settings.s3_bucket, pipeline.lease.put_timeout / 1000)
     pieces = S3Pieces(objects.client, settings.s3_bucket)
+    signer = s3_signing.connect(settings.s3_bucket, settings.s3_public_endpoint)
     feed, receiver = Feed(settings.redis_url), webhooks.connect(settings)
-    return Services(settings, pipeline, ledger, objects, pieces, queue, feed, consumed, receiver)
+    return Services(settings, pipeline, ledger, objects, pieces, signer, queue, feed, consumed, receiver)
 
 
 def records(settings: Settings) -> Records:

@@ -1,0 +1,226 @@
+"""Uploads that go straight to S3: permitted here, brought by the client, looked at here before they count."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+import structlog
+
+from ingest.callers import Caller
+from ingest.described import described, label_of
+from ingest.holding import Holding
+from ingest.leases import SLOW
+from ingest.problems import PROBLEMS, ProblemError
+from ingest.settling import arrived, settle
+from pipeline import granting, grants, keys
+from pipeline.arrivals import arrival
+from pipeline.config import Grants
+from pipeline.errors import AlreadyStoredError, DarkroomError, LeaseLostError, NotFoundError, PermanentError
+from pipeline.events import Aborted
+from pipeline.granting import Opened
+from pipeline.ledger import Ledger
+from pipeline.limits import Limits
+from pipeline.media import Media, Status
+from pipeline.ports import Form, ObjectStore, Part, Pieces, Signer
+from pipeline.reception import Reception, reception_of
+from pipeline.sniff import declared
+
+log = structlog.get_logger()
+
+LARGEST_FORM = 5 * 1024**3
+"""Bytes; what S3 takes in one request."""
+PART_SECONDS = 3600
+"""For how long the URL of a part is good, at most: clients ask for another when they need it again."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Direct:
+    """What a client does at S3 is bound to a row of ours: no other key, and no other upload id, is ever signed."""
+
+    ledger: Ledger
+    objects: ObjectStore
+    pieces: Pieces
+    signer: Signer
+    grants: Grants
+    threads: Executor
+    object_threads: Executor
+
+    async def form(self, project_id: str, name: str, mime_type: str, limits: Limits) -> tuple[Media, Form]:
+        """A new upload in one form; raises `ProblemError`."""
+        media = self._described(project_id, name, mime_type, limits)
+        seconds = round(self.grants.form)
+        media = await self._call(self._open_form, media, seconds)
+        most = min(limits.bytes, LARGEST_FORM)
+        form = await self._call(self.signer.form, media.s3_key, label_of(media, "file"), most, seconds)
+        return media, form
+
+    async def begin(self, project_id: str, name: str, mime_type: str, limits: Limits) -> tuple[Media, str]:
+        """A new upload in parts, and its id at S3; raises `ProblemError`."""
+        media = self._described(project_id, name, mime_type, limits)
+        reception = Reception(part_size=1, direct=True)
+        media = await self._call(self._open, media, round(self.grants.direct), reception)
+        holding = await self._take(Opened(media, None))
+        upload_id: str = await self._store(self.objects.begin, media.s3_key, label_of(media, "file"))
+        await holding.lay_down((0, replace(reception, upload_id=upload_id)), holding.task.grant_until)
+        return media, upload_id
+
+    async def bound(self, key: str, upload_id: str | None, caller: Caller) -> Opened:
+        """The upload of that key, if the id is its own and the caller may go on with it; raises `ProblemError`."""
+        media_id = keys.inhabitant(keys.home(key) or "")
+        opened = await self._call(granting.look, self.ledger, media_id) if media_id else None
+        if opened is None or opened.task is None or opened.task.reception is None or opened.media.s3_key != key:
+            raise ProblemError("upload_not_found")
+        reception = reception_of(opened.task.reception)
+        theirs = caller.projects is not None and opened.media.project_id not in caller.projects
+        if theirs or not reception.direct or (reception.upload_id or "") != (upload_id or ""):
+            raise ProblemError("upload_not_found")
+        return opened
+
+    async def part(self, opened: Opened, number: int) -> tuple[str, int]:
+        """Where one part may be PUT, and for how many seconds."""
+        left = await self._left(opened)
+        seconds = min(left, PART_SECONDS)
+        reception = reception_of((opened.task.reception if opened.task else None) or {})
+        url = await self._call(self.signer.part, opened.media.s3_key, reception.upload_id or "", number, seconds)
+        return url, seconds
+
+    async def parts(self, opened: Opened) -> list[Part]:
+        """The parts that S3 has; raises `ProblemError`."""
+        await self._left(opened)
+        return await self._store(self._parts, opened)
+
+    async def complete(self, opened: Opened, limits: Limits) -> Media:
+        """Make the object of its parts, if it comes in parts, and look at it; raises `ProblemError`."""
+        if opened.media.status is not Status.UPLOADING:
+            return _taken(opened.media)
+        await self._left(opened)
+        holding = await self._take(opened)
+        try:
+            async with holding.kept(lambda: (0, reception_of(holding.task.reception or {}))):
+                return await self._completed(holding, limits)
+        except LeaseLostError as error:
+            raise ProblemError("upload_superseded") from error
+        finally:
+            if not holding.over:
+                with suppress(DarkroomError):
+                    reception = reception_of(holding.task.reception or {})
+                    await holding.lay_down((0, reception), holding.task.grant_until)
+
+    async def abort(self, opened: Opened) -> None:
+        """End the upload: what is there of it goes."""
+        if opened.media.status is not Status.UPLOADING:
+            raise ProblemError("upload_complete")
+        await self._call(self.ledger.delete, opened.media.id)
+
+    async def _completed(self, holding: Holding, limits: Limits) -> Media:
+        media, reception = holding.media, reception_of(holding.task.reception or {})
+        if reception.upload_id:
+            await self._assemble(holding, reception.upload_id, limits)
+        event = await self._store(arrival, self.objects, limits, media.s3_key)
+        if event is None:
+            raise ProblemError("object_missing")
+        settled = await settle(holding.task, event, self.ledger, self.threads)
+        holding.over = True
+        if isinstance(event, Aborted):
+            raise ProblemError(event.reason)
+        return _taken(settled)
+
+    async def _assemble(self, holding: Holding, upload_id: str, limits: Limits) -> None:
+        """Complete the multipart upload; one that is gone was completed before."""
+        key = holding.media.s3_key
+        try:
+            parts = await self._stored(lambda: list(self.pieces.parts(key, upload_id)))
+            if sum(part.size for part in parts) > limits.bytes:
+                await settle(holding.task, _too_large(), self.ledger, self.threads)
+                holding.over = True
+                raise ProblemError("bytes_exceeded")
+            if not parts:
+                raise ProblemError("parts_missing")
+            await holding.check()
+            await self._stored(self.objects.complete, key, upload_id, parts)
+        except (NotFoundError, AlreadyStoredError):
+            log.info("upload_assembled_before", media_id=holding.media.id)
+        except LeaseLostError:
+            raise
+        except DarkroomError as error:
+            raise ProblemError("storage_unavailable") from error
+
+    def _described(self, project_id: str, name: str, mime_type: str, limits: Limits) -> Media:
+        found = declared(mime_type, name)
+        if found is None or found.mime_type not in limits.accept:
+            raise ProblemError("type_not_accepted")
+        return described(self.ledger.site, project_id, name, found)
+
+    def _open_form(self, media: Media, seconds: int) -> Media:
+        """Nobody has to say that it was sent, so a worker looks for it; and it can be sent until the grant is over."""
+        now = self.ledger.records.now()
+        reception, bound = Reception(part_size=1, direct=True), replace(media, grant_until=now + 1000 * seconds)
+        return self._open(bound, seconds, reception, now + grants.SHORTEST_LOOK)
+
+    def _open(self, media: Media, seconds: int, reception: Reception, look_at: int | None = None) -> Media:
+        drawn_at = time.monotonic()
+        placed = replace(media, position=self.ledger.next_position(media.project_id))
+        if time.monotonic() - drawn_at > SLOW:  # the project may have been closed, and found empty, meanwhile
+            raise ProblemError("records_unavailable")
+        until = self.ledger.records.now() + 1000 * seconds
+        granting.open_upload(self.ledger, placed, until, min(look_at or until, until), reception)
+        return placed
+
+    async def _take(self, opened: Opened) -> Holding:
+        began = time.monotonic()
+        claimed = await self._call(granting.take, self.ledger, opened.media.id)
+        if claimed is None:
+            raise ProblemError("upload_locked")
+        return Holding(claimed, began, self.ledger, self.threads)
+
+    async def _left(self, opened: Opened) -> int:
+        """Seconds for which the grant still lasts; raises `ProblemError` when it is over."""
+        until = opened.task.grant_until if opened.task else 0
+        left = (until - await self._call(self.ledger.records.now)) // 1000
+        if left <= 0 or opened.media.status is not Status.UPLOADING:
+            raise ProblemError("upload_gone")
+        return left
+
+    def _parts(self, opened: Opened) -> list[Part]:
+        reception = reception_of((opened.task.reception if opened.task else None) or {})
+        return list(self.pieces.parts(opened.media.s3_key, reception.upload_id or ""))
+
+    async def _store(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await self._stored(function, *args, **kwargs)
+        except NotFoundError as error:
+            raise ProblemError("upload_gone") from error
+        except DarkroomError as error:
+            raise ProblemError("storage_unavailable") from error
+
+    async def _stored(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        call = partial(function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self.object_threads, call)
+
+    async def _call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            call = partial(function, *args, **kwargs)
+            return await asyncio.get_running_loop().run_in_executor(self.threads, call)
+        except PermanentError as error:
+            raise ProblemError(error.reason if error.reason in PROBLEMS else "internal_error") from error
+        except DarkroomError as error:
+            raise ProblemError("records_unavailable") from error
+
+
+def _taken(media: Media) -> Media:
+    if not arrived(media):
+        raise ProblemError("upload_gone")
+    return media
+
+
+def _too_large() -> Aborted:
+    problem = ProblemError("bytes_exceeded")
+    return Aborted(problem.code, problem.sentence)

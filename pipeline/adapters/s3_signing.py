@@ -1,0 +1,52 @@
+"""Signed permissions to bring bytes to S3, for whoever reaches it at an address of its own."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from pipeline.adapters.aws import region
+from pipeline.adapters.labels import headers_of
+from pipeline.adapters.s3_errors import translated
+from pipeline.ports import Form, Label
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_CREATED = {"success_action_status": "201"}
+
+
+def connect(bucket: str, endpoint: str | None) -> "S3Signer":
+    """The bucket as clients reach it: at the endpoint, or where we do ourselves when there is none."""
+    config = Config(
+        signature_version="s3v4",
+        s3={"addressing_style": "path" if endpoint else "auto"},
+        request_checksum_calculation="when_required",
+    )
+    return S3Signer(boto3.client("s3", region_name=region(), endpoint_url=endpoint or None, config=config), bucket)
+
+
+@dataclass(frozen=True)
+class S3Signer:
+    """The `Signer` port."""
+
+    client: "S3Client"
+    bucket: str
+
+    def form(self, key: str, label: Label, most: int, seconds: int) -> Form:
+        """A POST policy (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html)."""
+        fields = {**headers_of(label), **_CREATED}
+        conditions: list[Any] = [{name: value} for name, value in fields.items()]
+        conditions.append(["content-length-range", 1, most])
+        with translated():
+            signed = self.client.generate_presigned_post(
+                self.bucket, key, Fields=dict(fields), Conditions=conditions, ExpiresIn=seconds
+            )
+        return Form(signed["url"], signed["fields"])
+
+    def part(self, key: str, upload_id: str, number: int, seconds: int) -> str:
+        """A presigned UploadPart."""
+        wanted = {"Bucket": self.bucket, "Key": key, "UploadId": upload_id, "PartNumber": number}
+        with translated():
+            return self.client.generate_presigned_url("upload_part", Params=wanted, ExpiresIn=seconds)

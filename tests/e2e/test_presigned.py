@@ -1,0 +1,162 @@
+"""Uploads that go straight to S3, in the shapes that Uppy speaks; S3 is the real one, and so are its refusals."""
+
+import hashlib
+from random import Random
+from typing import Any
+from uuid import uuid4
+from xml.etree import ElementTree as ET
+
+import httpx
+import pytest
+
+from tests.frontdoor import Bucket, record
+from tests.multipart import PNG
+from tests.serving import Ingest
+
+MIB = 1024 * 1024
+CONTENT = PNG + Random(8).randbytes(6 * MIB - len(PNG))
+S3 = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+
+
+def project() -> str:
+    return f"direct-{uuid4().hex}"
+
+
+def sign(server: Ingest, project_id: str, **request: object) -> httpx.Response:
+    return httpx.post(f"{server.url}/s3/sign", json=request, headers={"X-Project-Id": project_id}, timeout=30)
+
+
+def signed(server: Ingest, project_id: str, **request: object) -> dict[str, Any]:
+    answer = sign(server, project_id, **request)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def posted(form: dict[str, Any], content: bytes) -> httpx.Response:
+    """What a browser does with a POST policy: the fields, then the file."""
+    return httpx.post(form["url"], data=form["fields"], files={"file": ("x", content)}, timeout=60)
+
+
+def companion(server: Ingest, method: str, path: str, json: object = None, **query: str) -> httpx.Response:
+    return httpx.request(method, f"{server.url}/s3{path}", json=json, params=query, timeout=60)
+
+
+def whole(server: Ingest, bucket: Bucket, key: str, content: bytes) -> None:
+    found = record(server, key.split("/")[3])
+    assert (found["status"], found["size"], found["mimeType"]) == ("uploaded", len(content), "image/png")
+    assert bucket.digest(key) == hashlib.sha256(content).hexdigest()
+    assert bucket.open_uploads(key) == []
+    head = bucket.head(key)
+    assert head["ContentDisposition"].startswith("attachment")
+    assert head["Metadata"]["mediaid"] == found["id"]
+
+
+def test_a_form_by_sign_request(server: Ingest, bucket: Bucket) -> None:
+    form = signed(server, project(), method="PUT", key="holiday/a.png", contentType="image/png")
+    key = form["fields"]["key"]
+    assert form["key"] == key
+    assert record(server, form["mediaId"])["status"] == "uploading"
+    early = companion(server, "POST", "/complete", {"key": key})
+    assert (early.status_code, early.json()["code"]) == (404, "object_missing")
+    assert posted(form, CONTENT).status_code == 201
+    answer = companion(server, "POST", "/complete", {"key": key})
+    assert (answer.status_code, answer.json()["mediaId"]) == (201, form["mediaId"])
+    assert companion(server, "POST", "/complete", {"key": key}).json() == answer.json()
+    whole(server, bucket, key, CONTENT)
+
+
+def test_a_form_by_companion(server: Ingest, bucket: Bucket) -> None:
+    query = {"filename": "a.png", "type": "image/png", "metadata[projectId]": project()}
+    form = companion(server, "GET", "/params", None, **query).raise_for_status().json()
+    assert form["method"] == "POST"
+    assert posted(form, CONTENT).status_code == 201
+    assert companion(server, "POST", "/complete", {"key": form["fields"]["key"]}).status_code == 201
+    whole(server, bucket, form["fields"]["key"], CONTENT)
+
+
+def test_parts_by_sign_request(server: Ingest, bucket: Bucket) -> None:
+    """Uppy sends S3's own requests wherever it is told to, and reads S3's XML."""
+    project_id = project()
+    begin = signed(server, project_id, method="POST", key="a.png")
+    key = begin["key"]
+    upload_id = text(httpx.post(begin["url"], headers={"content-type": "image/png"}), "UploadId")
+    for number, piece in ((1, CONTENT[: 5 * MIB]), (2, CONTENT[5 * MIB :])):
+        part = signed(server, project_id, method="PUT", key=key, uploadId=upload_id, partNumber=number)
+        assert httpx.put(part["url"], content=piece, timeout=60).headers["etag"]
+    listed = signed(server, project_id, method="GET", key=key, uploadId=upload_id)
+    parts = ET.fromstring(httpx.get(listed["url"]).raise_for_status().content)  # noqa: S314 - our own server's
+    assert [each.text for each in parts.iter(f"{S3}PartNumber")] == ["1", "2"]
+    complete = signed(server, project_id, method="POST", key=key, uploadId=upload_id)
+    assert text(httpx.post(complete["url"], content=b"<CompleteMultipartUpload/>", timeout=60), "Key") == key
+    assert text(httpx.post(complete["url"], timeout=60), "Key") == key  # its answer was lost
+    whole(server, bucket, key, CONTENT)
+
+
+def test_parts_by_companion(server: Ingest, bucket: Bucket) -> None:
+    wanted = {"filename": "a.png", "type": "image/png", "metadata": {"projectId": project()}}
+    begun = companion(server, "POST", "/multipart", wanted).raise_for_status().json()
+    key, path = begun["key"], f"/multipart/{begun['uploadId']}"
+    first = companion(server, "GET", f"{path}/1", None, key=key).json()
+    assert first["expires"] > 0
+    batch = companion(server, "GET", f"{path}/batch", None, key=key, partNumbers="1,2").json()["presignedUrls"]
+    httpx.put(first["url"], content=CONTENT[: 5 * MIB], timeout=60).raise_for_status()
+    httpx.put(batch["2"], content=CONTENT[5 * MIB :], timeout=60).raise_for_status()
+    parts = companion(server, "GET", path, None, key=key).json()
+    assert [(each["PartNumber"], each["Size"]) for each in parts] == [(1, 5 * MIB), (2, MIB)]
+    done = companion(server, "POST", f"{path}/complete", {"parts": parts}, key=key).raise_for_status().json()
+    assert (done["key"], done["bucket"]) == (key, "media")
+    whole(server, bucket, key, CONTENT)
+
+
+def test_an_upload_that_is_aborted_is_gone(server: Ingest) -> None:
+    wanted = {"filename": "a.png", "type": "image/png", "metadata": {"projectId": project()}}
+    begun = companion(server, "POST", "/multipart", wanted).json()
+    path = f"/multipart/{begun['uploadId']}"
+    assert companion(server, "DELETE", path, None, key=begun["key"]).json() == {}
+    assert companion(server, "GET", f"{path}/1", None, key=begun["key"]).status_code == 410
+    assert record(server, begun["mediaId"])["status"] == "deleted"
+
+
+def test_what_is_not_the_image_it_was_said_to_be_is_refused(server: Ingest) -> None:
+    form = signed(server, project(), method="PUT", key="a.png", contentType="image/png")
+    posted(form, b"%PDF-1.7" + bytes(1000)).raise_for_status()
+    answer = companion(server, "POST", "/complete", {"key": form["key"]})
+    assert (answer.status_code, answer.json()["code"]) == (415, "format_unsupported")
+    found = record(server, form["mediaId"])
+    assert (found["status"], found["reason"]) == ("failed", "upload_format_unsupported")
+
+
+def test_the_form_is_for_one_key_one_type_and_a_bounded_size(server: Ingest) -> None:
+    form = signed(server, project(), method="PUT", key="a.png", contentType="image/png")
+    for field, value in (("key", "projects/other/a.png"), ("content-type", "text/html")):
+        name = next(each for each in form["fields"] if each.lower() == field)
+        assert posted({**form, "fields": {**form["fields"], name: value}}, CONTENT).status_code == 403
+    assert posted(form, b"").status_code in {400, 403}
+
+
+@pytest.mark.parametrize("kind", ["text/html", "image/svg+xml", ""])
+def test_a_type_that_is_not_accepted_is_never_signed(server: Ingest, kind: str) -> None:
+    answer = sign(server, project(), method="PUT", key="a.html", contentType=kind)
+    assert (answer.status_code, answer.json()["code"]) == (415, "type_not_accepted")
+
+
+def test_a_foreign_key_or_upload_is_never_signed(server: Ingest, bucket: Bucket) -> None:
+    wanted = {"filename": "a.png", "type": "image/png", "metadata": {"projectId": project()}}
+    one, two = (companion(server, "POST", "/multipart", wanted).json() for _ in range(2))
+    bucket.put("import/foreign.png", PNG)
+    strays = (
+        (one["key"], two["uploadId"]),
+        (f"{one['key']}x", one["uploadId"]),
+        ("import/foreign.png", one["uploadId"]),
+        (one["key"].replace("projects/", "renditions/"), one["uploadId"]),
+    )
+    for key, upload_id in strays:
+        answer = sign(server, project(), method="PUT", key=key, uploadId=upload_id, partNumber=1)
+        assert (answer.status_code, answer.json()["code"]) == (404, "upload_not_found")
+        assert companion(server, "POST", f"/multipart/{upload_id}/complete", {}, key=key).status_code == 404
+
+
+def text(answer: httpx.Response, name: str) -> str:
+    found = ET.fromstring(answer.raise_for_status().content).findtext(f"{S3}{name}")  # noqa: S314 - our own server's
+    assert found is not None
+    return found
