@@ -1,6 +1,6 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: help run demo test keys chaos soak bench-redelivery bench-fairness bench-ingest bench-encoders bench-images check format compose-test clean dead redrive replay orphans
+.PHONY: help run demo test keys chaos soak bench-redelivery bench-fairness bench-ingest bench-encoders bench-images check format compose-test clean dead redrive replay orphans backfill
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
@@ -57,6 +57,9 @@ redrive: $(VENV) ## Send dead letters again (MEDIA=..., REASON=... or STAGE=...;
 
 replay: $(VENV) ## Send the webhook about a media again (MEDIA=...)
 	@exec $(DARKROOM) replay '$(MEDIA)'
+
+backfill: $(VENV) ## Make what is ready as pipeline.toml has it now (PROJECT=p SINCE=2026-11-01|7d STILL=medium DRY_RUN=1)
+	@exec $(DARKROOM) backfill --project='$(PROJECT)' --since='$(SINCE)' --still='$(STILL)' $(if $(filter 1,$(DRY_RUN)),--dry-run) $(ARGS)
 
 orphans: $(VENV) ## Print what no record names (DELETE=1: mark it, and delete what was marked before the wait)
 	@exec $(DARKROOM) orphans $(if $(filter 1,$(DELETE)),--delete) $(ARGS)

@@ -4,9 +4,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from ops import (
+    backfill,
     commands,
     connection,
     demo,
@@ -24,7 +26,9 @@ from ops import (
 )
 from ops.api import RefusedError
 from ops.processes import CommandFailedError
+from ops.signals import stop_event
 from pipeline.adapters.wiring import Services
+from pipeline.backfill import Wanted as Lacked
 from pipeline.config import ConfigError
 from pipeline.deadletters import Wanted
 from pipeline.errors import UnavailableError
@@ -36,6 +40,7 @@ EXPECTED = (
     RefusedError,
     SettingsError,
     UnavailableError,
+    backfill.UnknownRenditionError,
     connection.NoStackError,
     dynamodb_local.NotAcceptedError,
     keyring.UnknownKeyError,
@@ -113,6 +118,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("media", metavar="MEDIA")
 
+    command = add("backfill", "make what is ready as pipeline.toml has it now, and show how far that is", _backfill)
+    command.add_argument("--project", help="media of one project")
+    command.add_argument("--since", type=_moment, help="uploaded since then: 2026-11-01, or 7d for a week ago")
+    command.add_argument("--still", help="one rendition, with all its formats")
+    command.add_argument("--dry-run", action="store_true", help="print what is lacking, and change nothing")
+    command.add_argument("--detach", action="store_true", help="do not wait for the workers")
+
     command = add("orphans", "find what no record names, and print it", _orphans)
     command.add_argument("--delete", action="store_true", help="mark it, and delete what was marked long ago")
     command.add_argument("--dry-run", action="store_true", help="print only, whatever else is said")
@@ -145,6 +157,18 @@ def _redrive(given: argparse.Namespace) -> None:
     if _wanted(given) == Wanted() and not given.all:
         raise letters.NothingToSendError("Say which: --media, --reason, --stage, or --all")
     letters.redrive(_services(), _wanted(given))
+
+
+def _moment(text: str) -> datetime | None:
+    return backfill.moment(text) if text else None
+
+
+def _backfill(given: argparse.Namespace) -> None:
+    wanted = Lacked(given.project or None, given.since, given.still or None)
+    if given.dry_run:
+        backfill.preview(_services(), wanted)
+    else:
+        backfill.run(_services(), wanted, stop_event(), detached=given.detach)
 
 
 def _orphans(given: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """The processes of a deployment: what `darkroom ingest`, `worker` and `sweeper` become."""
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,10 +57,13 @@ def worker(queues: Sequence[str]) -> int:
     Raises:
         UnknownQueueError: pipeline.toml has no such queue.
     """
-    threads = config.load(read_settings().pipeline).threads
+    rules = config.load(read_settings().pipeline)
+    threads = rules.threads
     if unknown := [queue for queue in queues if queue not in threads]:
         raise UnknownQueueError(f"pipeline.toml has no queue {', '.join(unknown)}; it has {', '.join(threads)}")
-    commands = [(_dramatiq(queue, threads[queue]), _tuned(threads[queue])) for queue in queues]
+    commands = [
+        ([*_yielding(rules.nice[queue]), *_dramatiq(queue, threads[queue])], _tuned(threads[queue])) for queue in queues
+    ]
     if len(commands) == 1:
         processes.replace(*commands[0])
     return _stand_over(commands)
@@ -82,6 +86,11 @@ def _stand_over(commands: Sequence[tuple[list[str], dict[str, str]]]) -> int:
         for group in groups:
             warden.release(group.pid)
         warden.dismiss()
+
+
+def _yielding(nice: int) -> list[str]:
+    """Return what makes a command give way to others: the program that POSIX has for it."""
+    return [shutil.which("nice") or "nice", "-n", str(nice)] if nice else []
 
 
 def _dramatiq(queue: str, threads: int) -> list[str]:

@@ -84,6 +84,7 @@ class Pipeline:
     most_of: Mapping[str, int]
     memory: Mapping[str, int]
     room: int
+    nice: Mapping[str, int]
     publish_originals: bool
     give_up: float
     backlog: float
@@ -156,6 +157,7 @@ def build(file: schema.File) -> Pipeline:
             {name: table.memory for name, table in file.queues.items() if table.memory is not None}
         ),
         room=file.decoding.memory,
+        nice=MappingProxyType({name: table.nice for name, table in file.queues.items()}),
         publish_originals=file.serving.publish_originals,
         give_up=file.give_up,
         backlog=file.backlog,

@@ -1,11 +1,13 @@
 """Dead letters: the tasks that ended without success, listed by their index and sent again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeline import recovery
 from pipeline.ledger import Ledger
+from pipeline.lifecycle import admits
 from pipeline.media import Media, Status
+from pipeline.plan import Plan
 from pipeline.ports import Records
 from pipeline.rows import task_of
 from pipeline.tasks import SHARDS, Task, TaskStatus
@@ -39,13 +41,13 @@ def find(records: Records, wanted: Wanted) -> Iterator[Task]:
 def redrive(ledger: Ledger, wanted: Wanted) -> Iterator[tuple[Task, bool]]:
     """Send the wanted letters again; yields each with whether its work is owed now.
 
-    A dead part means its media, which is redriven as a whole and once; a dead outbox row is owed again by itself, for
-    its media has long settled. Doing it twice is harmless.
+    A dead part means its media, which is redriven as a whole and once; a dead outbox row, or a dead backfill that is
+    still wanted, is owed again by itself, for its media has long settled. Doing it twice is harmless.
     """
     redriven: dict[str, bool] = {}
     for letter in find(ledger.records, wanted):
-        if letter.stage == "record":
-            yield letter, _replayed(ledger, letter)
+        if letter.stage in _APART:
+            yield letter, _APART[letter.stage](ledger, letter)
             continue
         if letter.media_id not in redriven:
             redriven[letter.media_id] = retried(ledger.redrive(letter.media_id))
@@ -57,6 +59,16 @@ def _replayed(ledger: Ledger, letter: Task) -> bool:
     if media is not None:
         recovery.replay(ledger, media, letter.key)  # False would say that it is owed by now: as good
     return media is not None
+
+
+def _backfilled(ledger: Ledger, letter: Task) -> bool:
+    def wish(media: Media) -> Plan | None:
+        return Plan.from_dict(media.backfill) if media.backfill and admits(media, letter.key) else None
+
+    return recovery.replan(ledger, letter.media_id, wish) is not None
+
+
+_APART: Mapping[str, Callable[[Ledger, Task], bool]] = {"record": _replayed, "backfill": _backfilled}
 
 
 def retried(media: Media | None) -> bool:

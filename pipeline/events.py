@@ -79,4 +79,20 @@ class Redriven:
     """Somebody asked for a failed media to be tried again."""
 
 
-Event = Recognised | Stored | Aborted | Validated | Refused | Made | Died | Deleted | Redriven
+@dataclass(frozen=True)
+class Replanned:
+    """Somebody asked for the renditions of a newer plan."""
+
+    plan: Json
+
+
+@dataclass(frozen=True)
+class Backfilled:
+    """All outputs that the newer plan lacked are stored."""
+
+    key: str
+    renditions: Mapping[str, Output] = field(default_factory=dict)
+    placeholder: Json | None = None
+
+
+Event = Recognised | Stored | Aborted | Validated | Refused | Made | Died | Deleted | Redriven | Replanned | Backfilled

@@ -7,8 +7,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.events import Aborted, Deleted, Died, Event, Made, Recognised, Redriven, Refused, Stored, Validated
-from pipeline.media import SETTLED, Media, Status
+from pipeline.events import (
+    Aborted,
+    Backfilled,
+    Deleted,
+    Died,
+    Event,
+    Made,
+    Recognised,
+    Redriven,
+    Refused,
+    Replanned,
+    Stored,
+    Validated,
+)
+from pipeline.media import SETTLED, Json, Media, Status
 from pipeline.plan import needs
 from pipeline.tasks import stage_of
 
@@ -54,10 +67,17 @@ def admits(media: Media, key: str) -> bool:
             return True
         case "spread":
             return media.status in {Status.UPLOADED, Status.PROCESSING}
+        case "backfill":
+            return media.status is Status.READY and key == backfill_key(media.backfill)
         case "purge":
             return media.status in {Status.REJECTED, Status.DELETED} or _never_whole(media)
         case _:
             return key in owed(media)
+
+
+def backfill_key(plan: Json | None) -> str:
+    """The row that brings a newer plan; a name of none when there is no such plan."""
+    return f"backfill#{plan['recipe']}" if plan else ""
 
 
 def quiet_at(media: Media, linger: int) -> int:
@@ -157,6 +177,30 @@ def _redriven(media: Media, _event: Redriven, _now: int, _site: Site) -> Step | 
     return Step(again, arm=("spread",))
 
 
+def _replanned(media: Media, event: Replanned, _now: int, _site: Site) -> Step | None:
+    """A later wish takes the place of an earlier one, whose row is then parked."""
+    if media.status is not Status.READY:
+        return None
+    same = media.backfill is not None and media.backfill["recipe"] == event.plan["recipe"]
+    return Step(media if same else replace(media, backfill=event.plan), arm=(backfill_key(event.plan),))
+
+
+def _backfilled(media: Media, event: Backfilled, _now: int, site: Site) -> Step | None:
+    """The status stays, and so does what is not replaced."""
+    if media.backfill is None or not admits(media, event.key):
+        return None
+    made = replace(
+        media,
+        plan=media.backfill,
+        recipe=media.backfill["recipe"],
+        backfill=None,
+        renditions={**media.renditions, **event.renditions},
+        urls={**media.urls, **{name: site.url(output.key) for name, output in event.renditions.items()}},
+        placeholder=event.placeholder or media.placeholder,
+    )
+    return Step(replace(made, done=made.done.union(made.parts)))
+
+
 _FOLDS: Mapping[type, Callable[[Media, Any, int, Site], Step | None]] = {
     Recognised: _recognised,
     Stored: _stored,
@@ -167,6 +211,8 @@ _FOLDS: Mapping[type, Callable[[Media, Any, int, Site], Step | None]] = {
     Died: _died,
     Deleted: _deleted,
     Redriven: _redriven,
+    Replanned: _replanned,
+    Backfilled: _backfilled,
 }
 
 

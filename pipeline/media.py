@@ -20,6 +20,7 @@ class Status(StrEnum):
     DELETED = "deleted"
 
 
+UNSETTLED = (Status.UPLOADING, Status.UPLOADED, Status.PROCESSING)
 SETTLED = frozenset({Status.READY, Status.REJECTED, Status.FAILED, Status.DELETED})
 
 
@@ -44,8 +45,8 @@ class Media:
     """The record. Attribute names are translated to the stored camelCase ones in `rows.py`.
 
     `adopted`: the original lay in the bucket before and stays there. `partial`: a piece of another upload, of which
-    nobody is told. Times ending in `_at` or `_until` are milliseconds since the epoch by the store's clock;
-    `upload_date` is ISO 8601.
+    nobody is told. `backfill`: the plan that is to replace `plan`, while a ready media still lacks some of it. Times
+    ending in `_at` or `_until` are milliseconds since the epoch by the store's clock; `upload_date` is ISO 8601.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Media:
     probe: Json | None = None
     plan: Json | None = None
     recipe: str | None = None
+    backfill: Json | None = None
     done: frozenset[str] = frozenset()
     round: int = 0
     adopted: bool = False

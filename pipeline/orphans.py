@@ -13,7 +13,7 @@ from pipeline import keys, protocol
 from pipeline.changes import Absent, Change, Check, Key, Put, RefusedError
 from pipeline.ledger import Ledger
 from pipeline.lifecycle import MOST_INSERTS, admits, owed, settled
-from pipeline.media import Media
+from pipeline.media import UNSETTLED, Media
 from pipeline.ports import ObjectStore, Upload
 from pipeline.rows import media_of, task_of
 from pipeline.tasks import LIVE, stage_of
@@ -65,7 +65,7 @@ class Scan:
                 sizes = [each.size for each in listed]
                 yield self._bytes(prefix, len(sizes), sum(sizes))
             yield from (orphan for upload in self.objects.uploads(root) if (orphan := self._upload(upload)))
-        for row in self.ledger.records.unsettled():
+        for row in self.ledger.records.standing(UNSETTLED):
             if self._stranded(media_of(row).id):
                 yield Orphan(Kind.STRANDED, media_of(row).id, media_of(row).id)
 

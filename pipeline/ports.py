@@ -3,7 +3,7 @@
 All methods block; all raise `UnavailableError` when the dependency is away, overloaded or does not answer in time.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -44,8 +44,8 @@ class Records(Protocol):
     def dead(self, shard: int) -> Iterator[Row]:
         """Every row of the dead-letter index, earliest `deadAt` first; may lag behind the base rows."""
 
-    def unsettled(self) -> Iterator[Row]:
-        """Media rows that are `uploading`, `uploaded` or `processing`; reads the whole table, and may lag behind it."""
+    def standing(self, statuses: Collection[str]) -> Iterator[Row]:
+        """Media rows of these statuses; reads the whole table, and may lag behind it."""
 
     def project(self, project_id: str, after: int, limit: int) -> list[Row]:
         """Media rows of a project with `position` > after, in order; may lag behind the base rows."""

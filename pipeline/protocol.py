@@ -138,14 +138,17 @@ def tell(task: Task, now: int) -> Update:
     return Update(task_key(task.media_id, task.key), condition, set={"toldAt": now})
 
 
+def rearm(media: Media, key: str, queue: str, now: int, seen: Task | None) -> Update:
+    """As `arm`, but only while the row is as it was seen: absent, or with that status and epoch."""
+    there = seen and Every((_is("status", seen.status), Compare("epoch", "=", seen.epoch)))
+    return dataclasses.replace(arm(media, key, queue, now), condition=there or Absent("task"))
+
+
 def replay(media: Media, key: str, queue: str, now: int, seen: Task | None) -> Update:
     """Owe an ended outbox row again. One that was done, or has expired since, was told what is told once."""
-    armed = arm(media, key, queue, now)
-    if seen is None:
-        return dataclasses.replace(armed, condition=Absent("task"), set={**armed.set, "toldAt": now})
-    told = {"toldAt": now} if seen.status is TaskStatus.DONE else {}
-    condition = Every((_is("status", seen.status), Compare("epoch", "=", seen.epoch)))
-    return dataclasses.replace(armed, condition=condition, set={**armed.set, **told})
+    told = {"toldAt": now} if seen is None or seen.status is TaskStatus.DONE else {}
+    again = rearm(media, key, queue, now, seen)
+    return dataclasses.replace(again, set={**again.set, **told})
 
 
 def exhausted(seen: Task, attempts: int, now: int) -> bool:

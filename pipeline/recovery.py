@@ -1,13 +1,15 @@
 """Rules that put things right: what crashes emptied of attempts is buried, what was ended is owed anew."""
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from pipeline import protocol
-from pipeline.changes import Change, RefusedError
-from pipeline.events import Died
+from pipeline.changes import Change, Check, RefusedError
+from pipeline.events import Died, Replanned
 from pipeline.ledger import Ledger
 from pipeline.lifecycle import Step, advance, owed
-from pipeline.media import Media
+from pipeline.media import Media, Status
+from pipeline.plan import Plan
 from pipeline.rows import task_of
 from pipeline.tasks import LIVE, Task, TaskStatus
 
@@ -54,6 +56,31 @@ def replay(ledger: Ledger, media: Media, key: str) -> bool:
         except RefusedError:
             continue
         ledger.hint(media, [key])
+        return True
+
+
+def replan(ledger: Ledger, media_id: str, wish: Callable[[Media], Plan | None]) -> bool | None:
+    """Owe a ready media the outputs of the plan that is wished for it as it stands; None when it is none.
+
+    False when that plan is owed already. A row of it that died is owed anew.
+    """
+    while True:
+        media, now = ledger.read(media_id), ledger.records.now()
+        plan = wish(media) if media is not None and media.status is Status.READY and media.plan else None
+        step = advance(media, Replanned(plan.to_dict()), now, ledger.site) if media and plan else None
+        if media is None or step is None:
+            return None
+        (key,) = step.arm
+        seen = ledger.task(media_id, key)
+        if step.media == media and seen is not None and seen.status in LIVE:
+            return False
+        same: Change = Check(protocol.media_key(media_id), protocol.unchanged(media))
+        record = same if step.media == media else protocol.replace(media, step.media)
+        try:
+            ledger.records.write([record, protocol.rearm(step.media, key, ledger.queue_of(step.media, key), now, seen)])
+        except RefusedError:
+            continue
+        ledger.hint(step.media, [key])
         return True
 
 

@@ -27,6 +27,7 @@ STAGES = (
     "audio",
     "transcode",
     "package",
+    "backfill",
     "record",
     "purge",
     "erase",
@@ -58,6 +59,7 @@ class Queue(Table):
     threads: Count
     per_project: Count | None = None
     memory: Bytes | None = None
+    nice: Annotated[int, Field(ge=0, le=19)] = 0
 
 
 class DecodingTable(Table):

@@ -24,6 +24,7 @@ WORK: dict[str, Work] = {
     "validate": making.validate,
     "spread": chores.spread,
     **dict.fromkeys(MAKING, making.make),
+    "backfill": making.backfill,
     "record": chores.record,
     "purge": chores.purge,
 }

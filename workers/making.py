@@ -9,14 +9,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline import keys
+from pipeline.backfill import lacking
 from pipeline.errors import AlreadyStoredError, TransientError
+from pipeline.events import Backfilled, Refused, Validated
 from pipeline.events import Made as PartMade
-from pipeline.events import Refused, Validated
 from pipeline.limits import Rejected
 from pipeline.media import Media, Output
 from pipeline.plan import Plan, plan
 from pipeline.ports import Found, Label
 from pipeline.probes import Probe
+from pipeline.tasks import stage_of
 from workers.inspection import inspect
 from workers.jobs import File, Job, Promise
 from workers.rendering import Turn
@@ -42,19 +44,31 @@ def validate(turn: Turn) -> None:
 
 def make(turn: Turn) -> None:
     """Make what the plan promises for one part, unless an earlier attempt has stored it whole."""
-    media, task = turn.claimed.media, turn.task
-    frozen = Plan.from_dict(media.plan or {})
-    promised, _ = WORK[task.stage]
-    whole = _stored_before(turn, promised(frozen, task.key)) if task.epoch > 1 else None
-    turn.commit(whole or _made(turn, frozen))
+    turn.commit(_part(turn, Plan.from_dict(turn.claimed.media.plan or {}), turn.task.key))
 
 
-def _made(turn: Turn, frozen: Plan) -> PartMade:
+def backfill(turn: Turn) -> None:
+    """Make what a ready media lacks of its newer plan, part by part, unless an earlier attempt has stored it whole."""
+    media = turn.claimed.media
+    lacked = lacking(media, Plan.from_dict(media.backfill or {}))
+    made = [_part(turn, lacked, part) for part in lacked.parts] if lacked else []
+    renditions = {name: output for part in made for name, output in part.renditions.items()}
+    placeholder = next((part.placeholder for part in made if part.placeholder), None)
+    turn.commit(Backfilled(turn.task.key, renditions, placeholder))
+
+
+def _part(turn: Turn, frozen: Plan, part: str) -> PartMade:
+    whole = None
+    if turn.task.epoch > 1:
+        whole = _stored_before(turn, part, WORK[stage_of(part)].promised(frozen, part))
+    return whole or _made(turn, frozen, part)
+
+
+def _made(turn: Turn, frozen: Plan, part: str) -> PartMade:
     tools, media, task = turn.tools, turn.claimed.media, turn.task
-    _, work = WORK[task.stage]
     with scratch(tools) as folder:
         job = Job(
-            part=task.key,
+            part=part,
             probe=Probe.from_dict(media.probe or {}),
             plan=frozen,
             scratch=folder / "work",
@@ -66,14 +80,14 @@ def _made(turn: Turn, frozen: Plan) -> PartMade:
             report=lambda report: tools.queue.report(media.project_id, media.id, task.key, report),
         )
         job.scratch.mkdir()
-        made = work(job)
+        made = WORK[stage_of(part)].make(job)
         # The last file marks the part as whole: it carries what else the part found, and is stored when all others are.
         *first, last = made.files
         note = {"placeholder": json.dumps(made.placeholder)} if made.placeholder else {}
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             outputs = [*pool.map(lambda file: _store(turn, file, {}), first), _store(turn, last, note)]
     named = {file.rendition: output for file, output in zip(made.files, outputs, strict=True) if file.rendition}
-    return PartMade(task.key, named, made.placeholder)
+    return PartMade(part, named, made.placeholder)
 
 
 def _store(turn: Turn, file: File, note: dict[str, str]) -> Output:
@@ -91,7 +105,7 @@ def _store(turn: Turn, file: File, note: dict[str, str]) -> Output:
     return _output(key, found)
 
 
-def _stored_before(turn: Turn, promises: Sequence[Promise]) -> PartMade | None:
+def _stored_before(turn: Turn, part: str, promises: Sequence[Promise]) -> PartMade | None:
     """The part as an earlier attempt stored it, or None when any of its objects is not there."""
     media = turn.claimed.media
     found: dict[str, Output] = {}
@@ -105,7 +119,7 @@ def _stored_before(turn: Turn, promises: Sequence[Promise]) -> PartMade | None:
             found[promise.rendition] = _output(key, stored)
         if "placeholder" in stored.facts:
             placeholder = json.loads(stored.facts["placeholder"])
-    return PartMade(turn.task.key, found, placeholder)
+    return PartMade(part, found, placeholder)
 
 
 def _output(key: str, found: Found) -> Output:

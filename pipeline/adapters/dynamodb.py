@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -102,13 +102,13 @@ class DynamoRecords:
         """Every row of the dead-letter index, earliest first."""
         return self._query(self.tasks_table, "deadShard = :a", {":a": shard}, IndexName="dead")
 
-    def unsettled(self) -> Iterator[Row]:
-        """Media rows that are not settled, by a scan."""
-        names, values = {"#s": "status"}, {":a": "uploading", ":b": "uploaded", ":c": "processing"}
+    def standing(self, statuses: Collection[str]) -> Iterator[Row]:
+        """Media rows of these statuses, by a scan."""
+        names, values = {"#s": "status"}, {f":s{number}": status for number, status in enumerate(map(str, statuses))}
         return self._pages(
             self.client.scan,
             TableName=self.media_table,
-            FilterExpression="#s IN (:a, :b, :c)",
+            FilterExpression=f"#s IN ({', '.join(values)})",
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=item_of(values),
         )

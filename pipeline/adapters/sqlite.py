@@ -8,7 +8,7 @@ import json
 import random
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,10 +128,11 @@ class SqliteRecords:
         """Every row of the dead-letter index, earliest first."""
         return iter(self._rows(_DEAD, shard))
 
-    def unsettled(self) -> Iterator[Row]:
-        """Media rows that are not settled."""
-        statuses = "('uploading', 'uploaded', 'processing')"
-        return iter(self._rows(f"SELECT row FROM media WHERE json_extract(row, '$.status') IN {statuses}"))  # noqa: S608
+    def standing(self, statuses: Collection[str]) -> Iterator[Row]:
+        """Media rows of these statuses."""
+        marks = ", ".join("?" for _ in statuses)
+        sql = f"SELECT row FROM media WHERE json_extract(row, '$.status') IN ({marks})"  # noqa: S608 - only marks go in
+        return iter(self._rows(sql, *map(str, statuses)))
 
     def project(self, project_id: str, after: int, limit: int) -> list[Row]:
         """Media rows of a project behind the position, in order."""

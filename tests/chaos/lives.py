@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from pipeline import keys
 from pipeline.adoption import adopt
+from pipeline.backfill import Wanted, owe
 from pipeline.events import Died
 from pipeline.media import Media, Status
 from pipeline.ports import Label
@@ -137,6 +138,19 @@ def released(mortal: Mortal) -> None:
     _one_turn(mortal)
 
 
+def backfilled(mortal: Mortal) -> None:
+    """Ready, and made anew in part, for one still is another one now."""
+    media_id, tools = str(mortal.upload("photo.jpg", turn="")), mortal.tools
+    while mortal.inbox:
+        mortal.envelope.take(mortal.inbox[0].media_id, mortal.inbox.popleft().key)
+    _assert_ready(mortal, media_id)
+    mortal.testify(acknowledged=media_id)
+    *others, last = tools.pipeline.stills
+    changed = replace(tools.pipeline, stills=(*others, replace(last, quality=50, recipe="")))
+    owe(replace(mortal.plain.ledger, queue=tools.queue), changed, media_id, Wanted())
+    _one_turn(mortal)
+
+
 def buried(mortal: Mortal) -> None:
     """A file that killed its worker every time: the next one writes its end."""
     media_id, ledger = str(mortal.upload("photo.jpg", turn="")), replace(mortal.plain.ledger, lease=LAPSED)
@@ -159,6 +173,7 @@ LIVES: Mapping[str, Life] = MappingProxyType(
         "deleted": Life(deleted, acknowledged="deleted", otherwise=("ready",)),
         "purged": Life(purged, acknowledged="deleted"),
         "redriven": Life(redriven, otherwise=("processing_failed",)),
+        "backfilled": Life(backfilled),
         "released": Life(released, renews=False),
         "buried": Life(buried, acknowledged="crashed"),
     }

@@ -36,7 +36,7 @@ SAMPLE = 24
 OFF_THE_WAY = {
     "Records.dead": "reads for an operator",
     "Records.project": "reads for a client",
-    "Records.unsettled": "the orphan scan's",
+    "Records.standing": "the orphan scan's, and the backfill's",
     "ObjectStore.list": "the orphan scan's",
     "ObjectStore.uploads": "the orphan scan's",
     "Records.ping": "asks after health",

@@ -140,6 +140,33 @@ def test_orphans_are_printed_and_go_when_it_is_said_so(stack: Running, tmp_path:
     assert [url for url in urls.values() if web.head(url).status_code != httpx.codes.OK] == []
 
 
+def test_what_is_ready_gets_what_is_configured_now(stack: Running, tmp_path: Path) -> None:
+    project = "backfill"
+    ids = [stack.upload(builders.photo(tmp_path / f"{side}.jpg", (side, side)), project) for side in (700, 800)]
+    before = [stack.settled(media_id) for media_id in ids]
+    toml = Path(stack.env["PIPELINE"])
+    shipped = toml.read_text()
+    toml.write_text(shipped.replace("width = 640\nheight = 640", "width = 320\nheight = 320"))
+    try:
+        dry = darkroom(stack, "backfill", "--project", project, "--dry-run")
+        assert dry == [*(f"{media_id}: small" for media_id in ids), "2 media lack something; small: 2"]
+        assert darkroom(stack, "backfill", "--project", project, "--still", "thumbnail")[0].startswith(
+            "backfill: 0 owed"
+        )
+        lines = darkroom(stack, "backfill", "--project", project, "--since", "1h")
+        assert lines[0] == "backfill: 2 owed, 0 owed before, 0 complete (0%)"
+        assert lines[-2:] == ["backfill: 2 of 2 made (100%)", "Everything is there."]
+        assert darkroom(stack, "backfill", "--project", project)[0].startswith("backfill: 0 owed, 0 owed before, 2")
+    finally:
+        toml.write_text(shipped)
+    for old, media_id in zip(before, ids, strict=True):
+        new = stack.record(media_id)
+        assert (new["status"], new["renditions"]["small"]["width"]) == ("ready", 320)
+        assert {name for name in new["urls"] if new["urls"][name] != old["urls"][name]} == {"small"}
+        for url in (old["urls"]["small"], new["urls"]["small"]):  # whoever has the old one can go on with it
+            assert web.get(url).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -10,12 +10,38 @@ from functools import cache
 
 from pipeline import protocol
 from pipeline.changes import Change, Check, Put, Update, apply, holds
-from pipeline.events import Aborted, Deleted, Died, Event, Made, Redriven, Refused, Stored, Validated
-from pipeline.lifecycle import Site, Step, admits, advance, owed
+from pipeline.events import (
+    Aborted,
+    Backfilled,
+    Deleted,
+    Died,
+    Event,
+    Made,
+    Redriven,
+    Refused,
+    Replanned,
+    Stored,
+    Validated,
+)
+from pipeline.lifecycle import Site, Step, admits, advance, backfill_key, owed
 from pipeline.media import Media, Output, Status
 from pipeline.rows import media_row
 from pipeline.tasks import Task, TaskStatus, stage_of
-from tests.model.state import ATTEMPTS, FRESH, LIVE, NOW, PLAN, Hand, Record, Slot, State, as_row, canonical, with_row
+from tests.model.state import (
+    ATTEMPTS,
+    FRESH,
+    LIVE,
+    NEWER,
+    NOW,
+    PLAN,
+    Hand,
+    Record,
+    Slot,
+    State,
+    as_row,
+    canonical,
+    with_row,
+)
 
 SITE = Site(lambda key: key)
 
@@ -132,6 +158,8 @@ def _outcomes(state: State, hand: Hand) -> Iterator[Event | None]:
             yield Refused("pixels_exceeded", "")
         case "purge" | "spread":
             yield None
+        case "backfill":
+            yield Backfilled(hand.key, {hand.key: Output(key=hand.key, mime_type="m", bytes=1, etag="e")})
         case _:
             yield Made(hand.key, {hand.key: Output(key=hand.key, mime_type="m", bytes=1, etag="e")})
 
@@ -196,6 +224,11 @@ def _requests(state: State) -> Iterator[tuple[str, State]]:
         step = _advanced(state.media, event) if spent else None
         if spent and step is not None:
             yield kind, _settled(state, step)._replace(budget=spent)
+    for plan in NEWER if (spent := state.budget.spend("backfills")) else ():
+        step, row = _advanced(state.media, Replanned(plan)), state.row(backfill_key(plan))
+        owed_already = row is not None and row.status in LIVE and step is not None and step.media == state.media.media
+        if spent and step is not None and not owed_already:  # `recovery.replan`
+            yield f"wish {plan['recipe']}", _settled(state, step)._replace(budget=spent)
 
 
 def _burials(state: State) -> Iterator[tuple[str, State]]:

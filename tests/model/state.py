@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 from pipeline import protocol
 from pipeline.changes import Row, apply, holds
-from pipeline.media import Media
+from pipeline.media import Media, Output, Status
 from pipeline.rows import task_of
 from pipeline.tasks import Task, TaskStatus
 from tests.world import new_media
 
 NOW = 1_000_000
 LEASE = protocol.Lease()
+NEWER = tuple({"parts": ["transcode#0000", "transcode#0001", "package"], "recipe": recipe} for recipe in "ab")
 PLAN = {"parts": ["transcode#0000", "transcode#0001", "package"], "recipe": "r"}
 ATTEMPTS = 2
 FRESH, STALE = 1, 0
@@ -31,6 +32,7 @@ class Budget(NamedTuple):
     lost_replies: int = 1
     deletes: int = 1
     redrives: int = 1
+    backfills: int = 0
 
     def spend(self, kind: str) -> "Budget | None":
         left = getattr(self, kind)
@@ -76,7 +78,7 @@ class Record:
 
     def of(self, media: Media) -> "Record":
         facts = (media.status, media.reason, media.round, media.done, frozenset(media.renditions))
-        key = (*facts, media.etag, media.plan is None)
+        key = (*facts, media.etag, media.recipe, media.backfill and media.backfill["recipe"])
         return self.known.setdefault(key, Record(replace(media, version=FRESH), self.known))
 
 
@@ -126,6 +128,19 @@ def first() -> State:
     record = Record(media).of(media)
     hand = Hand("upload", 1, "receive", FRESH)
     return State(record, with_row((), "upload", apply(held, None)), frozenset(), (hand, None), Budget())
+
+
+def ready() -> State:
+    """All is done: what can happen now is a backfill, another one that takes its place, and a deletion."""
+    parts = PLAN["parts"]
+    outputs = {part: Output(key=part, mime_type="m", bytes=1, etag="e") for part in parts}
+    done = frozenset({"validate", *parts})
+    facts = {"status": Status.READY, "etag": "e", "plan": PLAN, "recipe": "r", "done": done, "renditions": outputs}
+    media = replace(new_media(), id="media_" + "0" * 32, **facts)  # type: ignore[arg-type]
+    told = protocol.insert(media, "record#ready#0", "q", NOW)
+    rows = with_row((), "record#ready#0", apply(told, None))
+    stored = frozenset({"original", *parts})
+    return State(Record(media).of(media), rows, stored, (None, None), Budget(redrives=0, backfills=2))
 
 
 def canonical(before: State, after: State) -> State:

@@ -2,12 +2,15 @@
 
 from collections import defaultdict, deque
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
-from pipeline.lifecycle import settled
+import pytest
+
+from pipeline.lifecycle import backfill_key, settled
 from pipeline.media import Status
 from pipeline.tasks import TaskStatus
 from tests.model.machine import steps, unsettled
-from tests.model.state import LIVE, PLAN, State, first
+from tests.model.state import LIVE, PLAN, State, first, ready
 
 FINAL = frozenset({Status.READY, Status.REJECTED, Status.DELETED})
 
@@ -21,21 +24,30 @@ def at_rest(state: State) -> bool:
 def broken(state: State) -> str | None:
     """The promise that this state breaks, if any."""
     media, rows = state.media.media, dict(state.rows)
-    ready, parts = media.status is Status.READY, set(PLAN["parts"])
+    is_ready, parts = media.status is Status.READY, set(PLAN["parts"])
     waking = {key for key, slot in state.rows if slot.task.wake_at is not None}
     never_whole = media.status is Status.FAILED and (media.reason or "").startswith("upload_")
     doomed = media.status in {Status.REJECTED, Status.DELETED} or never_whole
     purged = "purge" in rows and rows["purge"].task.status is TaskStatus.DONE
+    newer = {f"backfill#{media.recipe}"}
+    stored = state.objects & set(media.renditions)
     promises = {
         "law 3: something on the wake index brings an unsettled media on": not unsettled(media)
         or any(key != "purge" and not key.startswith("record#") for key in waking),
-        "what is ready has every output": not ready or parts <= (state.objects & media.done),
-        "what is ready has the facts of every output": not ready or set(media.renditions) == parts,
+        "what is ready has every output": not is_ready or parts <= (state.objects & media.done),
+        "what is ready has the facts of every output": not is_ready or parts <= set(media.renditions),
+        "a newer plan counts with its outputs": not is_ready or media.recipe == PLAN["recipe"] or newer <= stored,
+        "what a ready media wants besides is owed, or dead": not is_ready or not media.backfill or _owed_or_dead(state),
         "what settled owes its outbox row": not settled(media) or f"record#{media.status}#{media.round}" in rows,
         "bytes that must go have a purge": not doomed or "purge" in rows,
         "what is purged stays empty": not purged or not state.objects,
     }
     return next((promise for promise, kept in promises.items() if not kept), None)
+
+
+def _owed_or_dead(state: State) -> bool:
+    row = state.row(backfill_key(state.media.media.backfill))
+    return row is not None and (row.status is TaskStatus.DEAD or row.wake_at is not None)
 
 
 def backwards(before: State, after: State) -> bool:
@@ -46,10 +58,14 @@ def backwards(before: State, after: State) -> bool:
     return old.status is Status.FAILED and new.status in {Status.READY, Status.REJECTED}
 
 
+@pytest.mark.parametrize(
+    ("start", "ends"),
+    [(first(), FINAL | {Status.FAILED}), (ready(), {Status.READY, Status.DELETED})],
+    ids=["new", "ready"],
+)
 def test_no_interleaving_breaks_a_promise_and_every_state_can_settle(
-    record_property: Callable[[str, object], None],
+    start: State, ends: AbstractSet[Status], record_property: Callable[[str, object], None]
 ) -> None:
-    start = first()
     came_from: dict[State, tuple[State, str] | None] = {start: None}
     parents: dict[State, list[State]] = defaultdict(list)
     rest: list[State] = []
@@ -76,7 +92,7 @@ def test_no_interleaving_breaks_a_promise_and_every_state_can_settle(
     assert stuck is None, f"cannot settle any more:\n{story(stuck, came_from)}"
     record_property("states", len(came_from))
     record_property("steps", sum(map(len, parents.values())))
-    assert {state.media.media.status for state in rest} == FINAL | {Status.FAILED}
+    assert {state.media.media.status for state in rest} == ends
 
 
 def story(state: State, came_from: dict[State, tuple[State, str] | None]) -> str:
