@@ -17,6 +17,7 @@ from pipeline.mistakes import explain
 from pipeline.protocol import Lease
 from pipeline.renditions import Fact, Poster, Still
 from pipeline.retries import Terms
+from pipeline.storyboards import Preview, Storyboard
 from pipeline.tables import Table
 from pipeline.tasks import CONTROL, stage_of
 
@@ -78,6 +79,8 @@ class Pipeline:
     ladder: tuple[Rung, ...]
     audio: Audio
     poster: Poster
+    storyboard: Storyboard | None
+    preview: Preview | None
     video: VideoSettings
     stages: Mapping[str, Stage]
     threads: Mapping[str, int]
@@ -142,6 +145,8 @@ def build(file: schema.File) -> Pipeline:
         ladder=tuple(Rung(**_plain(table)) for table in file.ladder),
         audio=Audio(**_plain(file.audio)),
         poster=Poster(**_plain(file.poster)),
+        storyboard=Storyboard(**_plain(file.storyboard)) if file.storyboard else None,
+        preview=Preview(**_plain(file.preview)) if file.preview else None,
         video=VideoSettings(**_plain(file.video)),
         stages=MappingProxyType(
             {

@@ -10,6 +10,7 @@ from pipeline.animations import Animation
 from pipeline.ladder import Audio, FittedRung, Rung, VideoSettings, fit, frame_rate
 from pipeline.probes import Probe
 from pipeline.renditions import Poster, Still, recipe
+from pipeline.storyboards import Preview, Storyboard
 
 REVISION = 2
 """Of the code that makes videos: raise it when the same settings give other files, so that they get new keys."""
@@ -35,6 +36,10 @@ class Config(Protocol):
     def audio(self) -> Audio: ...  # noqa: D102
     @property
     def poster(self) -> Poster: ...  # noqa: D102
+    @property
+    def storyboard(self) -> Storyboard | None: ...  # noqa: D102
+    @property
+    def preview(self) -> Preview | None: ...  # noqa: D102
     @property
     def video(self) -> VideoSettings: ...  # noqa: D102
 
@@ -91,6 +96,8 @@ class Plan:
     stills: tuple[Still, ...]
     animation: Animation | None = None
     poster: Poster | None = None
+    storyboard: Storyboard | None = None
+    preview: Preview | None = None
     video: VideoPlan | None = None
     recipe: str = ""
 
@@ -108,11 +115,14 @@ class Plan:
     def from_dict(cls, plan: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`; raises TypeError or KeyError for anything else."""
         video, poster = plan["video"], plan["poster"]
+        board, preview = plan.get("storyboard"), plan.get("preview")
         return cls(
             parts=tuple(plan["parts"]),
             stills=tuple(Still.from_dict(still) for still in plan["stills"]),
             animation=Animation.from_dict(animation) if (animation := plan.get("animation")) else None,
             poster=Poster(**poster) if poster else None,
+            storyboard=Storyboard(**board) if board else None,
+            preview=Preview(**preview) if preview else None,
             video=_video(video) if video else None,
             recipe=plan["recipe"],
         )
@@ -122,12 +132,20 @@ def plan(probe: Probe, config: Config) -> Plan:
     """What is made of a file with this probe under this configuration."""
     if probe.kind == "image":
         animation = config.animation if probe.frames > 1 else None
-        parts = ("thumbnail", "animate") if animation else ("thumbnail",)
-        return Plan(parts=parts, stills=config.stills, animation=animation)
+        stages = ("thumbnail", "animate") if animation else ("thumbnail",)
+        return Plan(parts=stages, stills=config.stills, animation=animation)
     video = _encoding(probe, config)
     chunks = (f"transcode#{chunk:04}" for chunk in range(video.chunks))
-    parts = ("poster", *(("audio",) if video.audio else ()), *chunks, "package")
-    return Plan(parts=parts, stills=config.stills, poster=config.poster, video=video)
+    extras = {"storyboard": config.storyboard, "preview": config.preview, "audio": video.audio}
+    parts = ("poster", *(name for name, wanted in extras.items() if wanted), *chunks, "package")
+    return Plan(
+        parts=parts,
+        stills=config.stills,
+        poster=config.poster,
+        storyboard=config.storyboard,
+        preview=config.preview,
+        video=video,
+    )
 
 
 def needs(part: str, parts: Sequence[str]) -> frozenset[str]:

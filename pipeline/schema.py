@@ -24,6 +24,8 @@ STAGES = (
     "thumbnail",
     "animate",
     "poster",
+    "storyboard",
+    "preview",
     "audio",
     "transcode",
     "package",
@@ -90,6 +92,28 @@ class PosterTable(Table):
     height: Count = 1920
     format: Format = "jpeg"
     quality: Quality = 80
+
+
+class StoryboardTable(Table):
+    """Sprite sheets. The defaults are those of `pipeline.storyboards.Storyboard`."""
+
+    side: Annotated[int, Field(ge=16, le=1024)] = 192
+    columns: Annotated[int, Field(ge=1, le=20)] = 10
+    rows: Annotated[int, Field(ge=1, le=20)] = 10
+    tiles: Annotated[int, Field(ge=1, le=10_000)] = 100
+    step: Seconds = 5.0
+    qscale: Annotated[int, Field(ge=2, le=31)] = 5
+
+
+class PreviewTable(Table):
+    """A short silent loop. The defaults are those of `pipeline.storyboards.Preview`."""
+
+    at: Fraction = 0.1
+    length: Seconds = 3.0
+    height: Annotated[int, Field(ge=16, multiple_of=2)] = 240
+    max_fps: Count = 30
+    preset: Preset = "veryfast"
+    crf: Annotated[int, Field(ge=0, le=51)] = 28
 
 
 class AnimationTable(Table):
@@ -204,6 +228,8 @@ class File(Table):
     audio: AudioTable
     video: VideoTable
     poster: PosterTable
+    storyboard: StoryboardTable | None = None
+    preview: PreviewTable | None = None
     serving: Serving = Serving()
     grants: Grants = Grants()
     orphans: Orphans = Orphans()

@@ -18,6 +18,7 @@ from pipeline.plan import Plan, VideoPlan, plan
 from pipeline.probes import Probe
 from pipeline.progress import Report
 from pipeline.renditions import Poster, Still
+from pipeline.storyboards import Preview, Storyboard
 from tests import warm
 from tests.builders import ffmpeg
 from tests.footage import pictures, time_of
@@ -54,6 +55,8 @@ class Config:
     )
     audio: Audio = field(default_factory=lambda: Audio(bitrate=96_000))
     poster: Poster = field(default_factory=Poster)
+    storyboard: Storyboard | None = None
+    preview: Preview | None = None
     video: VideoSettings = field(default_factory=lambda: VideoSettings(mp4=180))
 
 

@@ -1,5 +1,6 @@
 """The picture that stands for a video, and every still that a photo would get, made from it."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.errors import PermanentError
@@ -13,6 +14,9 @@ from workers.jobs import Job, Made, Promise
 from workers.transcoding import run
 
 _LARGEST = 4096  # pixels of the frame's longer side: no still needs more
+_WINDOW = 20.0, 12  # seconds from a moment on, and the most keyframes of them, that are looked at
+_ELSEWHERE = (0.25, 0.5, 0.75)  # of the video: where to look when there is nothing to see yet
+_BLANK = 0.2  # of the entropy there can be: black, white, a fade, a title of a few letters
 
 
 def promised(plan: Plan, part: str) -> tuple[Promise, ...]:
@@ -33,11 +37,10 @@ def _wanted(plan: Plan) -> tuple[Still, ...]:
 
 
 def _frame(job: Job, size: tuple[int, int]) -> Path:
-    """The frame at the poster's moment; the first one where there is none, or none can be found."""
-    at = (job.plan.poster.at if job.plan.poster else 0.0) * picture_end(job.probe)
+    """The keyframe chosen; the first frame where that cannot be decoded."""
     frame = job.scratch / "frame.png"
     source = job.source()
-    for moment in (at, 0.0):
+    for moment in (_moment(job, source), 0.0):
         try:
             run(job, glimpses.still(job.ffmpeg, source, job.probe, moment, size))
         except ChildFailedError:
@@ -46,3 +49,33 @@ def _frame(job: Job, size: tuple[int, int]) -> Path:
         if frame.exists():
             return frame
     raise PermanentError("video_undecodable", REASONS["video_undecodable"])
+
+
+def _moment(job: Job, source: Path) -> float:
+    """When there is most to see, in seconds: among the keyframes about the poster's moment, if they are not blank."""
+    end = picture_end(job.probe)
+    wanted = (job.plan.poster.at if job.plan.poster else 0.0) * end
+    seen: dict[float, float] = {}
+    for moment in (wanted, *(each * end for each in _ELSEWHERE)):
+        seen |= _looked(job, source, moment, min(_WINDOW[0], end / 10))
+        if max(seen.values(), default=0.0) > _BLANK:
+            break
+    best = max(seen, key=lambda moment: (round(seen[moment], 1), -abs(moment - wanted)), default=wanted)
+    return max(0.0, best - 0.001)  # rounding must not lead to the frame after
+
+
+def _looked(job: Job, source: Path, at: float, seconds: float) -> dict[float, float]:
+    """The entropy of keyframes from a moment on, by their times."""
+    seen: dict[float, float] = {}
+    time = at
+
+    def read(line: str) -> None:
+        nonlocal time
+        if line.startswith("frame:"):
+            time = at + float(line.rpartition("pts_time:")[2])
+        elif line.startswith(glimpses.ENTROPY):
+            seen[time] = float(line.partition("=")[2])
+
+    with suppress(ChildFailedError):  # then the frame at the moment itself does
+        run(job, glimpses.moments(job.ffmpeg, source, job.probe, at, (max(seconds, 1.0), _WINDOW[1])), done=read)
+    return seen

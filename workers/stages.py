@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from pipeline.plan import Plan
-from workers import animation, images, packaging, posters, transcoding
+from workers import animation, images, packaging, posters, storyboards, transcoding
 from workers.jobs import Job, Made, Promise
 
 
@@ -21,6 +21,8 @@ WORK: Mapping[str, Stage] = MappingProxyType(
         "thumbnail": Stage(images.promised, images.make),
         "animate": Stage(animation.promised, animation.animate),
         "poster": Stage(posters.promised, posters.poster),
+        "storyboard": Stage(storyboards.promised, storyboards.storyboard),
+        "preview": Stage(storyboards.preview_promised, storyboards.preview),
         "audio": Stage(transcoding.promised, transcoding.audio),
         "transcode": Stage(transcoding.promised, transcoding.transcode),
         "package": Stage(packaging.promised, packaging.package),

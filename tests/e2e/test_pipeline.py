@@ -4,6 +4,7 @@ import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import av
 import httpx
@@ -70,7 +71,11 @@ def test_a_video_comes_out_as_hls_mp4_and_poster(stack: Running, tmp_path: Path)
     assert record["status"] == "ready"
     assert record["probe"]["duration"] == pytest.approx(5, abs=0.1)
     assert record["probe"]["hasAudio"]
-    assert record["urls"].keys() >= {"original", "poster", "thumbnail", "hls", "mp4"}
+    assert record["urls"].keys() >= {"original", "poster", "thumbnail", "hls", "mp4", "storyboard", "preview"}
+    index = get(record["urls"]["storyboard"])
+    assert index.headers["content-type"].startswith("text/vtt")
+    sheet = urljoin(record["urls"]["storyboard"], index.text.split()[4].partition("#")[0])
+    assert get(sheet).headers["content-type"] == "image/jpeg"
     with av.open(record["urls"]["hls"], "r") as hls:
         frames = frames_of(hls)
     with av.open(io.BytesIO(get(record["urls"]["mp4"]).content), "r") as mp4:

@@ -11,6 +11,7 @@ from pipeline.ladder import Audio, Rung, VideoSettings
 from pipeline.plan import Plan, VideoPlan, needs, picture_end, plan
 from pipeline.probes import Probe
 from pipeline.renditions import Poster, Still
+from pipeline.storyboards import Preview, Storyboard
 
 FILM = Probe(
     kind="video",
@@ -42,6 +43,8 @@ class Config:
     )
     audio: Audio = field(default_factory=lambda: Audio(bitrate=128_000))
     poster: Poster = field(default_factory=Poster)
+    storyboard: Storyboard | None = None
+    preview: Preview | None = None
     video: VideoSettings = field(default_factory=VideoSettings)
 
 
@@ -71,6 +74,13 @@ def test_an_animated_image_is_a_film_as_well() -> None:
 
 def test_a_short_clip_is_one_chunk() -> None:
     assert plan(FILM, CONFIG).parts == ("poster", "audio", "transcode#0000", "package")
+
+
+def test_a_storyboard_and_a_preview_are_tasks_where_they_are_wanted() -> None:
+    made = plan(FILM, replace(CONFIG, storyboard=Storyboard(), preview=Preview()))
+    assert made.parts == ("poster", "storyboard", "preview", "audio", "transcode#0000", "package")
+    assert Plan.from_dict(json.loads(json.dumps(made.to_dict()))) == made
+    assert needs("storyboard", made.parts) == {"validate"}
 
 
 @pytest.mark.parametrize("silent", [{"has_audio": False}, {"audio_codec": None}])

@@ -28,12 +28,20 @@ def test_a_video_gets_every_still_and_its_poster(program: str, tmp_path: Path) -
         assert (image.format, image.size) == ("JPEG", (320, 180))
 
 
-def test_the_frame_is_the_one_at_a_tenth(program: str, tmp_path: Path) -> None:
+def test_where_there_is_nothing_to_choose_it_is_the_keyframe_nearest_to_a_tenth(program: str, tmp_path: Path) -> None:
     _, poster = posed(program, counted(tmp_path / "film.mp4", seconds=10))
     with Image.open(poster) as image:
         level = image.convert("L").getpixel((160, 90))
-    luma = DARKEST + STEP * 25
+    luma = DARKEST + STEP * 30
     assert level == pytest.approx((luma - 16) * 255 / 219, abs=4)
+
+
+@pytest.mark.parametrize("begins", [1.2, 4.5])
+def test_a_film_that_begins_in_the_dark_has_no_black_poster(program: str, tmp_path: Path, begins: float) -> None:
+    scene = f"testsrc2=size=160x90:rate=10:duration=10,drawbox=t=fill:color=black:enable='lt(t,{begins})'"
+    _, poster = posed(program, write(tmp_path / "film.mp4", "-f", "lavfi", "-i", scene, "-g", "5"))
+    with Image.open(poster) as image:
+        assert image.convert("L").entropy() > 3
 
 
 def test_a_clip_of_one_frame_has_a_poster(program: str, tmp_path: Path) -> None:
