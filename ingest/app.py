@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from ingest.access import Access, Cors, Doorkeeper, ForbiddenBindError, access_of, loopback
 from ingest.adoption import Adoption
+from ingest.allowances import Allowances, Throttle
 from ingest.auth import Authentication
 from ingest.budget import Budget
 from ingest.callers import Right, door
@@ -37,6 +38,7 @@ from ingest.uploads import Uploads
 from ingest.watching import Watches
 from pipeline import apikeys
 from pipeline.adapters import logs, wiring
+from pipeline.adapters.quotas import Rates, SharedBytes
 from pipeline.adapters.wiring import Services
 from pipeline.config import ConfigError
 from pipeline.errors import DarkroomError
@@ -109,6 +111,7 @@ def create(services: Services, access: Access) -> Starlette:
             anonymous=settings.allow_anonymous,
             closed=not loopback(settings.host),
         ),
+        Middleware(Throttle, allowances=_allowances(services)),
     ]
     app = Starlette(routes=routes, middleware=middleware, exception_handlers={HTTPException: _pass_on})
     app.router.redirect_slashes = False
@@ -126,6 +129,11 @@ def main() -> None:
         sys.exit(str(error))
     logs.configure(json=settings.json_logs, role="ingest")
     serve(create(services, access), settings.host, settings.port)
+
+
+def _allowances(services: Services) -> Allowances:
+    url, pipeline = services.settings.redis_url, services.pipeline
+    return Allowances(Rates(url), SharedBytes(url), pipeline.rate, pipeline.bytes_at_once, pipeline.limits.bytes)
 
 
 def _guarded(services: Services, settings: Settings) -> bool:

@@ -36,26 +36,33 @@ class Keyring:
 
     async def find(self, given: str) -> ApiKey | None:
         """The key that this is, None if it is none; raises `ProblemError` when the records are away for too long."""
-        found = apikeys.recognised(await self._keys(FRESH), given)
+        asked = time.monotonic()
+        found = apikeys.recognised(await self._keys(), given)
         if found is not None or not apikeys.WHOLE.fullmatch(given):
             return found
-        await asyncio.sleep(AGAIN - min(self._age(), AGAIN))
-        return apikeys.recognised(await self._keys(AGAIN), given)
+        return apikeys.recognised(await self._keys_since(asked), given)
 
     async def named(self, key_id: str) -> ApiKey | None:
         """The key of that id, if it has not been revoked."""
-        found = (await self._keys(FRESH)).get(key_id)
+        found = (await self._keys()).get(key_id)
         return found if found is not None and found.revoked_at is None else None
 
     async def used(self) -> bool:
         """Whether a key was ever made, be it revoked: from then on callers have to show one."""
-        return bool(await self._keys(FRESH))
+        return bool(await self._keys())
 
-    async def _keys(self, fresh: float) -> Mapping[str, ApiKey]:
-        if self._age() > fresh and (self._age() > STALE or not self._reading.locked()):
-            async with self._reading:
-                if self._age() > fresh:  # else somebody read them while we waited
-                    await self._read()
+    async def _keys(self) -> Mapping[str, ApiKey]:
+        """The keys as they were a few seconds ago at most; while somebody reads them anew, as they were before."""
+        if self._age() <= FRESH or (self._age() <= STALE and self._reading.locked()):
+            return self._known
+        return await self._keys_since(time.monotonic() - FRESH)
+
+    async def _keys_since(self, asked: float) -> Mapping[str, ApiKey]:
+        """The keys as somebody read them after that time of the monotonic clock."""
+        async with self._reading:
+            if self._read_at is None or self._read_at < asked:
+                await asyncio.sleep(AGAIN - min(self._age(), AGAIN))
+                await self._read()
         return self._known
 
     async def _read(self) -> None:

@@ -10,7 +10,7 @@ from pipeline.limits import REASONS
 
 RETRY_AFTER: Mapping[int, int] = MappingProxyType({503: 5, 429: 60, 423: 1})
 """Seconds after which a client may try again, by status: something is away, or a backlog has to be worked off."""
-_SOON = frozenset({"request_in_progress"})
+_SOON = frozenset({"request_in_progress", "bytes_at_once_exceeded"})
 """Codes of other statuses after which the same request is worth another try in a second."""
 
 PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
@@ -84,6 +84,8 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "upload_type_invalid": (415, "Send the bytes as application/offset+octet-stream."),
         "upload_locked": (423, "Another request is bringing bytes of this upload. Try again shortly."),
         "upload_interrupted": (423, "Another request goes on with this upload. Ask for its offset."),
+        "rate_exceeded": (429, "This API key or upload token has sent too many requests. Try again later."),
+        "bytes_at_once_exceeded": (429, "This API key or upload token is uploading too much at once. Try again later."),
         "overloaded": (429, "So much is waiting to be processed that more cannot be taken now. Try again later."),
         "checksum_mismatch": (460, "The bytes are not those that their checksum is of; they were dropped."),
         "internal_error": (500, "Something went wrong on our side."),
@@ -100,9 +102,10 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
 class ProblemError(Exception):
     """A request that ends with an error; `code` is one of `PROBLEMS`."""
 
-    def __init__(self, code: str) -> None:
-        """Look the rest up."""
+    def __init__(self, code: str, wait: int | None = None) -> None:
+        """Look the rest up; `wait` is what Retry-After says, in seconds, where that is known better."""
         self.code = code
+        self.wait = 1 if code in _SOON else wait
         self.status, self.sentence = PROBLEMS[code]
         super().__init__(code)
 
@@ -110,7 +113,7 @@ class ProblemError(Exception):
 def reply(problem: ProblemError, detail: str | None = None) -> JSONResponse:
     """The error as a response; `detail` says more about the inside, and is for development only."""
     body = {"success": False, "error": problem.sentence, "code": problem.code}
-    wait = 1 if problem.code in _SOON else RETRY_AFTER.get(problem.status)
+    wait = problem.wait or RETRY_AFTER.get(problem.status)
     headers = {} if wait is None else {"Retry-After": str(wait)}
     if problem.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"

@@ -4,14 +4,13 @@ import argparse
 import json
 from datetime import UTC, datetime
 
-from limits import parse
 from rich.console import Console
 from rich.table import Table
 
 from pipeline import apikeys
 from pipeline.apikeys import EVERY, RIGHTS, ApiKey
 from pipeline.ports import Records
-from pipeline.units import size
+from pipeline.units import frequency, size
 
 _HEADINGS = ("id", "name", "projects", "rights", "rate", "bytes", "created", "revoked")
 
@@ -31,9 +30,10 @@ def create(records: Records, given: argparse.Namespace) -> None:
         WrongKeyError: what was said makes none.
     """
     try:
-        rate = str(parse(given.rate)) if given.rate else None
+        if given.rate:
+            frequency(given.rate)
         most = size(given.bytes) if given.bytes else None
-        key = apikeys.create(records, given.name, given.project, given.right or RIGHTS, rate=rate, bytes=most)
+        key = apikeys.create(records, given.name, given.project, given.right or RIGHTS, rate=given.rate, bytes=most)
     except ValueError as error:
         raise WrongKeyError(f"No key was made: {error}") from None
     print(key)
@@ -70,7 +70,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     made.add_argument("--name", required=True, help="whose it is, for the list")
     made.add_argument("--project", action="append", required=True, help=f"it is for; several times; {EVERY} for all")
     made.add_argument("--right", action="append", choices=RIGHTS, help="it gives; both when left out")
-    made.add_argument("--rate", help="requests it may send, as in 20/second, instead of [callers] rate")
+    made.add_argument("--rate", help="requests it may send, as in 20/s, instead of [callers] rate")
     made.add_argument("--bytes", help="it may be uploading at once, as in 2 GB, instead of [callers] bytes_at_once")
     shown = actions.add_parser("list", help="show the keys there are, without what opens anything")
     shown.add_argument("--json", action="store_true", help="one JSON object a line")

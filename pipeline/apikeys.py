@@ -27,7 +27,7 @@ _NONE = "0" * 64
 class ApiKey:
     """A key's row. `digest` is the SHA-256 of the whole key in hex; times are milliseconds since the epoch.
 
-    `rate` (such as `20/second`) and `bytes` at once are bounds of this key alone, None for those of pipeline.toml.
+    `rate` (such as `20/s`) and `bytes` at once are bounds of this key alone, None for those of pipeline.toml.
     """
 
     id: str

@@ -69,7 +69,8 @@ class Pipeline:
     `metadata` is what a photo's record tells of its making, `threads` the number of worker threads by queue, `most_of`
     how many tasks of one project may run at once, where that is bounded, `memory` the bytes of address space that a
     queue's children get whatever their plan says, `room` the bytes that all pictures decoded at once in one worker
-    process may take; `give_up`, `backlog` and `orphan_wait` are seconds.
+    process may take; `give_up`, `backlog` and `orphan_wait` are seconds. One caller may send `rate` requests, the first
+    number in as many seconds as the second says, and be uploading `bytes_at_once`.
     """
 
     limits: Limits
@@ -92,6 +93,8 @@ class Pipeline:
     give_up: float
     backlog: float
     orphan_wait: float
+    rate: tuple[int, int]
+    bytes_at_once: int
     cache: Cache
     lease: Lease
     grants: Grants
@@ -167,6 +170,8 @@ def build(file: schema.File) -> Pipeline:
         give_up=file.give_up,
         backlog=file.backlog,
         orphan_wait=file.orphans.wait,
+        rate=file.callers.rate,
+        bytes_at_once=file.callers.bytes_at_once,
         cache=Cache(**_plain(file.cache)),
         grants=Grants(**_plain(file.grants)),
         lease=Lease(**{name: round(1000 * seconds) for name, seconds in _plain(file.lease).items()}),

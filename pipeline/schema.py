@@ -209,6 +209,13 @@ class LeaseTable(Table):
         return renewal
 
 
+class Callers(Table):
+    """What one API key or upload token may ask for, unless a key has bounds of its own."""
+
+    rate: Annotated[tuple[int, int], Field(strict=False), unit(units.frequency)] = (1000, 1)
+    bytes_at_once: Bytes = 20 * 10**9
+
+
 class File(Table):
     """The whole file."""
 
@@ -233,6 +240,7 @@ class File(Table):
     serving: Serving = Serving()
     grants: Grants = Grants()
     orphans: Orphans = Orphans()
+    callers: Callers = Callers()
     cache: CacheTable = CacheTable()
 
 

@@ -9,6 +9,7 @@ _SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2*
 _TIMES = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _RATES = {"bit/s": 1, "kbit/s": 10**3, "Mbit/s": 10**6}
 _PIXELS = {"P": 1, "MP": 10**6}
+_FREQUENCY = re.compile(r"\s*(\d{1,9})\s*/\s*([smhd])\s*")
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([^\d\s]*)\s*")
 
 
@@ -30,6 +31,15 @@ def rate(text: str) -> int:
 def pixels(text: str) -> int:
     """Pixels of `"100 MP"`; raises ValueError."""
     return round(_quantity(text, _PIXELS))
+
+
+def frequency(text: str) -> tuple[int, int]:
+    """How often in how many seconds, of `"100/s"`, `"600/m"` or `"5000/h"`; raises ValueError."""
+    match = _FREQUENCY.fullmatch(str(text))
+    if match is None or int(match[1]) == 0:
+        message = f"{text!r} is no frequency: write a number above 0, / and one of s, m, h, d, such as '100/s'"
+        raise ValueError(message)
+    return int(match[1]), round(_TIMES[match[2]])
 
 
 def share(text: str) -> float:

@@ -159,13 +159,13 @@ def test_the_command_makes_lists_and_revokes(
     for name, value in {**ingest_env, "RECORDS": "sqlite", "SQLITE_PATH": str(tmp_path / "r.sqlite")}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("RUN_DIR", str(tmp_path))
-    assert main(["keys", "create", "--name", "shop", "--project", "p1", "--rate", "20/second", "--bytes", "2 GB"]) == 0
+    assert main(["keys", "create", "--name", "shop", "--project", "p1", "--rate", "20/s", "--bytes", "2 GB"]) == 0
     key = capsys.readouterr().out.strip()
     records = SqliteRecords(tmp_path / "r.sqlite")
     [made] = apikeys.listed(records)
     records.close()
     assert apikeys.recognised({made.id: made}, key) == made
-    assert (made.rate, made.bytes) == ("20 per 1 second", 2 * 10**9)
+    assert (made.rate, made.bytes) == ("20/s", 2 * 10**9)
     assert main(["keys", "revoke", made.id]) == 0
     assert main(["keys", "revoke", made.id]) == 1
     assert main(["keys", "list", "--json"]) == 0
@@ -174,3 +174,12 @@ def test_the_command_makes_lists_and_revokes(
     assert '"revoked": "20' in listed
     assert main(["keys", "create", "--name", "x", "--project", "p1", "--rate", "often"]) == 1
     assert "No key was made" in capsys.readouterr().err
+
+
+def test_a_key_that_asks_too_often_is_told_when_to_come_again(guarded: Guarded) -> None:
+    key = apikeys.create(guarded.records, "a test", ["keys-often"], ["read"], rate="2/h")
+    headers = {"Authorization": f"Bearer {key}"}
+    answers = [guarded.list("keys-often", headers) for _ in range(3)]
+    assert [each.status_code for each in answers] == [200, 200, 429]
+    assert code(answers[2]) == (429, "rate_exceeded")
+    assert 0 < int(answers[2].headers["retry-after"]) <= 3600
