@@ -1,6 +1,6 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: help run demo test keys chaos soak bench-redelivery bench-fairness bench-ingest bench-encoders bench-images check format compose-test clean dead redrive replay orphans backfill
+.PHONY: help run demo test keys chaos soak bench-redelivery bench-fairness bench-ingest bench-encoders bench-images bench-streaming check format compose-test clean dead redrive replay orphans backfill
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
@@ -38,6 +38,9 @@ bench-encoders: $(VENV) ## Measure what the encoders' settings cost (FILES="a.jp
 
 bench-images: $(VENV) ## Measure stills beside sharp, pyvips, ImageMagick, Pillow (ARGS="--parts set latency --scale 0.1"; CORPUS_DIR)
 	@exec .venv/bin/python -m benchmarks.images $(ARGS)
+
+bench-streaming: $(VENV) ## Measure what libvips saves of a photo's stills (FILES="a.jpg b.jpg")
+	@exec .venv/bin/python -m benchmarks.streaming $(FILES) $(ARGS)
 
 check: $(VENV) ## Check style, types and the contracts between packages
 	.venv/bin/ruff check

@@ -25,6 +25,7 @@ STILLS = (
     Still(name="thumbnail", width=300, height=300),
     Still(name="small", width=640, height=640, format="webp"),
     Still(name="modern", width=400, height=400, format="avif", quality=60),
+    Still(name="large", width=2048, height=2048, progressive=True),
 )
 
 # What independent decoders see in the corners: see tests/corners.py.

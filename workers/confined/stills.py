@@ -16,6 +16,7 @@ from workers.confined.colour import PROFILE, profile_of, render
 from workers.confined.encoding import encode
 from workers.confined.placeholder import placeholder
 from workers.confined.refusal import RefusedError
+from workers.confined.streaming import shrunk
 
 _TURNED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -28,18 +29,25 @@ _TURNED = {
 }
 
 # A JPEG is decoded at a scale that leaves this many times the pixels needed on a side, so that resampling stays sharp.
-_HEADROOM = 1.5
+_HEADROOM = 1.125
+_JPEG = frozenset({"JPEG", "MPO"})
+_MANY = 2_000_000  # pixels, below which there is little to be won
 
 
 @dataclass(frozen=True)
 class Order:
-    """What the steps need to know beside the pixels: the largest still's size as the source lies, and its facts."""
+    """What the steps need to know beside the pixels: the size of the largest still, and the file and its facts.
+
+    Both sizes are those of the picture as it lies in the file. Without a `source` there is nothing but the pixels.
+    """
 
     size: tuple[int, int]
     orientation: int = 1
     profile: bytes | None = None
     keep_profile: bool = False
     truncated: bool = False
+    whole: tuple[int, int] = (0, 0)
+    source: Path | None = None
 
 
 Step = Callable[[Image.Image, Order], Image.Image]
@@ -47,11 +55,20 @@ Step = Callable[[Image.Image, Order], Image.Image]
 
 def draft(image: Image.Image, order: Order) -> Image.Image:
     """Let the JPEG decoder itself scale down by 2, 4 or 8."""
-    if image.format not in {"JPEG", "MPO"}:
+    if image.format not in _JPEG:
         return image
     width, height = order.size
     image.draft(None, (round(width * _HEADROOM), round(height * _HEADROOM)))
     return image
+
+
+def stream(image: Image.Image, order: Order) -> Image.Image:
+    """Where much is left to resample, do so while the JPEG is decoded."""
+    if image.format not in _JPEG or image.mode != "RGB" or order.truncated or order.source is None:
+        return image
+    if image.size == order.size or math.prod(image.size) < _MANY:
+        return image
+    return shrunk(order.source, order.size, round(order.whole[0] / image.width)) or image
 
 
 def decode(image: Image.Image, order: Order) -> Image.Image:
@@ -99,7 +116,7 @@ def bare(image: Image.Image, order: Order) -> Image.Image:
     return clean
 
 
-STEPS: tuple[Step, ...] = (draft, decode, eight_bits, expand, shrink, colour, upright, bare)
+STEPS: tuple[Step, ...] = (draft, stream, decode, eight_bits, expand, shrink, colour, upright, bare)
 """From the original to the largest still. Each smaller still is resampled from the one before it."""
 
 
@@ -115,14 +132,19 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         raise RefusedError("image_undecodable")
     stills = [Still.from_dict(still) for still in request["stills"]]
     owners = {still.keep: metadata.owner(image, still.keep) for still in stills}
-    profile = profile_of(image, source)
-    turn = admission.orientation(image)
+    order = Order(
+        (0, 0),
+        admission.orientation(image),
+        profile_of(image, source),
+        truncated=bool(request.get("truncated")),
+        whole=image.size,
+        source=source,
+    )
     made: dict[str, Image.Image] = {}
     preview: Image.Image = image
     for keep in sorted({still.keep_profile for still in stills}, reverse=True):
         alike = [still for still in stills if still.keep_profile == keep]
-        order = Order((0, 0), turn, profile, keep, bool(request.get("truncated")))
-        pictures, preview = cascade(image, alike, order)
+        pictures, preview = cascade(image, alike, replace(order, keep_profile=keep))
         made |= {still.name: picture for still, picture in zip(alike, pictures, strict=True)}
     for still in stills:
         encode(made[still.name], still, Path(request["folder"]) / still.suffix, owners[still.keep])
