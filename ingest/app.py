@@ -16,10 +16,12 @@ from ingest.allowances import Allowances, Throttle
 from ingest.auth import Authentication
 from ingest.budget import Budget
 from ingest.callers import Right, door
+from ingest.concatenation import Concatenation
 from ingest.direct import Direct
 from ingest.docs import Docs
 from ingest.events import Events
 from ingest.health import Health
+from ingest.held import Held
 from ingest.idempotency import Idempotency
 from ingest.intake import Intake
 from ingest.keyring import Keyring
@@ -57,8 +59,8 @@ def create(services: Services, access: Access) -> Starlette:
     budget = Budget(BUFFERED)
     uploads = Uploads(Intake(ledger, objects, pipeline.limits, budget, pressure, intending, storing), idempotency)
     shelves = Shelves(objects, services.pieces, budget, storing)
-    resumable = Resumable(ledger, shelves, round(1000 * pipeline.grants.resumable), intending)
-    tus = Tus(resumable, pipeline.limits, pressure)
+    resumable = Resumable(ledger, shelves, round(1000 * pipeline.grants.resumable), intending, Held(services.bells))
+    tus = Tus(resumable, Concatenation(resumable), pipeline.limits, pressure)
     direct = Direct(ledger, objects, services.pieces, services.signer, pipeline.grants, intending, storing)
     presigned = Presigned(direct, pipeline.limits, pressure, objects.bucket)
     adoption = Adoption(ledger, objects, pipeline, idempotency, reading)

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -14,6 +14,7 @@ import structlog
 
 from ingest.callers import Caller
 from ingest.described import label_of, recognised
+from ingest.held import Held
 from ingest.holding import Holding
 from ingest.leases import SLOW
 from ingest.problems import PROBLEMS, ProblemError
@@ -62,15 +63,15 @@ class Resumable:
     shelves: Shelves
     keep: int
     threads: Executor
-    held: dict[str, Holding] = field(default_factory=dict)
+    held: Held
 
     async def create(self, media: Media, reception: Reception) -> Opened:
         """The first transaction; raises `ProblemError`."""
-        return await self._call(self._create, media, reception)
+        return await self.call(self._create, media, reception)
 
     async def look(self, media_id: str, caller: Caller) -> Opened:
         """The upload as it stands, when whoever asks may go on with it; raises `ProblemError`."""
-        opened = await self._call(granting.look, self.ledger, media_id)
+        opened = await self.call(granting.look, self.ledger, media_id)
         if opened is None or (caller.projects is not None and opened.media.project_id not in caller.projects):
             raise ProblemError("upload_not_found")
         media, task = opened
@@ -100,11 +101,11 @@ class Resumable:
     async def hold(self, seen: Opened) -> AsyncIterator[Holding]:
         """Take an upload that was seen at rest for one request; raises `ProblemError` when it cannot be had."""
         media_id, began = seen.media.id, time.monotonic()
-        claimed = await self._call(granting.take, self.ledger, media_id)
+        claimed = await self.call(granting.take, self.ledger, media_id)
         if claimed is None:
             raise ProblemError("upload_locked")
         holding = Holding(claimed, began, self.ledger, self.threads)
-        self.held[media_id] = holding
+        self.held.add(holding)
         try:
             taken_over = seen.task is not None and seen.task.status is TaskStatus.RUNNING
             doubtful = taken_over or reception_of(claimed.task.reception or {}).doubtful
@@ -112,7 +113,7 @@ class Resumable:
                 raise ProblemError("upload_complete")
             yield holding
         finally:
-            del self.held[media_id]
+            self.held.remove(holding)
             if not holding.over:  # it was refused before it brought anything
                 with suppress(DarkroomError, ProblemError):
                     await self._lay_down(holding, (holding.task.offset, reception_of(holding.task.reception or {})))
@@ -145,9 +146,8 @@ class Resumable:
 
     async def terminate(self, media_id: str) -> None:
         """End the upload for good; whoever holds it finds out, and its bytes go."""
-        await self._call(self.ledger.delete, media_id)
-        if (holding := self.held.get(media_id)) is not None:
-            holding.want()
+        await self.call(self.ledger.delete, media_id)
+        self.held.want(media_id)
 
     async def _read(self, holding: Holding, receiving: Receiving, body: Body) -> None:
         length = receiving.reception.length
@@ -173,20 +173,22 @@ class Resumable:
         if found is None or found.mime_type not in limits.accept:
             raise ProblemError("format_unsupported" if found is None else "type_not_accepted")
         event = recognised(holding.media, found)
-        holding.media = await self._call(granting.recognise, self.ledger, holding.task, event)
+        holding.media = await self.call(granting.recognise, self.ledger, holding.task, event)
         receiving.label = label_of(holding.media, FIELD)
 
     async def _complete(self, holding: Holding, receiving: Receiving, limits: Limits) -> int:
         await self._recognise(holding, receiving, limits)
         stored = await receiving.finish(holding.media.s3_key)
         if receiving.reception.partial:
-            reception = replace(receiving.reception, tail=None, doubtful=False)
+            crc = (stored.checksum or "").partition(":")[2]
+            reception = replace(receiving.reception, tail=None, doubtful=False, crc=crc)
             await self._lay_down(holding, (receiving.offset, reception))
         else:
-            await self._settle(holding, stored)
+            await self.settle(holding, stored)
         return receiving.offset
 
-    async def _settle(self, holding: Holding, event: Stored | Aborted) -> None:
+    async def settle(self, holding: Holding, event: Stored | Aborted) -> None:
+        """Commit how the upload ended; raises `ProblemError`."""
         settled = await settle(holding.task, event, self.ledger, self.threads)
         holding.over = True
         if not arrived(settled) and isinstance(event, Stored):
@@ -199,7 +201,7 @@ class Resumable:
         try:
             if isinstance(error, ProblemError) and error.code in {"format_unsupported", "type_not_accepted"}:
                 await receiving.landing()
-                await self._settle(holding, Aborted(error.code, error.sentence))
+                await self.settle(holding, Aborted(error.code, error.sentence))
             else:
                 await self._lay_down(holding, await receiving.rest())
         except (DarkroomError, ProblemError):  # the lease ends, and the row says what was safe before
@@ -209,30 +211,29 @@ class Resumable:
         before = reception_of(holding.task.reception or {}).tail
         await holding.lay_down(safe, await self._now() + self.keep)
         if before is not None and before != safe[1].tail:
-            with suppress(ProblemError):  # it goes with the upload's end
-                await self._call(self.shelves.pieces.drop, before.key)
+            with suppress(DarkroomError):  # it goes with the upload's end
+                await self.stored(self.shelves.pieces.drop, before.key)
 
     async def _made(self, holding: Holding) -> bool:
         """Whether the object is whole already: whoever made it could not say so."""
         reception = reception_of(holding.task.reception or {})
         try:
-            found = await self._call(self.shelves.objects.head, holding.media.s3_key)
-        except ProblemError as error:
-            raise ProblemError("storage_unavailable") from error.__cause__
+            found = await self.stored(self.shelves.objects.head, holding.media.s3_key)
+        except DarkroomError as error:
+            raise ProblemError("storage_unavailable") from error
         if found is None or found.size != reception.length:
             return False
         if reception.partial:
             await self._lay_down(holding, (found.size, replace(reception, tail=None, doubtful=False)))
         else:
             await Receiving(holding, self.shelves, label_of(holding.media, FIELD), at_once=False).tidy()
-            await self._settle(holding, Stored(found.size, found.etag))
+            await self.settle(holding, Stored(found.size, found.etag))
         return True
 
     async def _ask(self, task: Task) -> None:
-        if (holding := self.held.get(task.media_id)) is not None:
-            holding.want()
-        elif task.wanted_at is None:
-            await self._call(granting.ask, self.ledger, task)
+        if not self.held.want(task.media_id) and task.wanted_at is None:
+            await self.call(granting.ask, self.ledger, task)
+            await self.held.ring(task.media_id)
 
     def _create(self, media: Media, reception: Reception) -> Opened:
         drawn_at = time.monotonic()
@@ -244,9 +245,15 @@ class Resumable:
         return granting.look(self.ledger, media.id) or Opened(media, None)
 
     async def _now(self) -> int:
-        return await self._call(self.ledger.records.now)
+        return await self.call(self.ledger.records.now)
 
-    async def _call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def stored(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call what asks S3; raises `DarkroomError`."""
+        call = partial(function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self.shelves.threads, call)
+
+    async def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call what asks the records; raises `ProblemError`, `LeaseLostError`."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self.threads, partial(function, *args, **kwargs))
         except LeaseLostError:

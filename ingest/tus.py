@@ -1,7 +1,7 @@
 """tus 1.0.0 at `/files/`: uploads that go on where the connection broke. An upload's id is that of its media."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingest.bodies import chunks
 from ingest.callers import Caller, caller_of
+from ingest.concatenation import UNASSIGNED, Concatenation
 from ingest.described import described
 from ingest.pressure import Pressure
 from ingest.problems import ProblemError
@@ -21,6 +22,7 @@ from ingest.tus_headers import (
     EXTENSIONS,
     VERSION,
     checksum_of,
+    concat_of,
     http_date,
     length_of,
     metadata_of,
@@ -41,6 +43,7 @@ class Tus:
     """The endpoints."""
 
     resumable: Resumable
+    concatenation: Concatenation
     limits: Limits
     pressure: Pressure
 
@@ -49,28 +52,53 @@ class Tus:
         if request.method == "OPTIONS":
             return self._abilities()
         _speaks(request)
-        length, metadata = length_of(request.headers), metadata_of(request.headers)
-        caller = caller_of(request)
+        caller, metadata = caller_of(request), metadata_of(request.headers)
         limits = caller.narrow(self.limits)
+        kind, ids = concat_of(request.headers)
+        if kind == "final":
+            return await self._final(request, ids, metadata, limits)
+        length = length_of(request.headers)
         if length is not None and length > limits.bytes:
             raise ProblemError("bytes_exceeded")
         if length == 0:
             raise ProblemError("file_empty")
-        project_id = _project(request, metadata)
-        caller.enter(project_id)
+        project_id = _project(request, metadata, caller, partial=kind == "partial")
         await self.pressure.check()
         media = described(self.resumable.ledger.site, project_id, _name(metadata), UNKNOWN)
         reception = Reception(
             part_size=part_size(limits.bytes if length is None else length),
             length=length,
             metadata=request.headers.get("upload-metadata", ""),
+            concat=kind,
         )
-        opened = await self.resumable.create(media, reception)
+        opened = await self.resumable.create(replace(media, partial=reception.partial), reception)
         request.state.facts.update(project_id=project_id, media_id=media.id)
         headers = {"Location": PATH + media.id, **_expiry(opened)}
         if request.headers.get("content-type") == CONTENT_TYPE:
             return await self._bring(request, media.id, caller, 0, headers)
         return Response(status_code=201, headers=headers)
+
+    async def _final(
+        self, request: Request, ids: tuple[str, ...], metadata: Mapping[str, str], limits: Limits
+    ) -> Response:
+        """An upload that is put together of others."""
+        caller = caller_of(request)
+        project_id = _project(request, metadata, caller)
+        pieces = await self.concatenation.pieces(ids, project_id, caller)
+        length = sum(piece.size for piece in pieces)
+        if length > limits.bytes:
+            raise ProblemError("bytes_exceeded")
+        await self.pressure.check()
+        media = described(self.resumable.ledger.site, project_id, _name(metadata), UNKNOWN)
+        reception = Reception(
+            part_size=part_size(length),
+            length=length,
+            metadata=request.headers.get("upload-metadata", ""),
+            concat=request.headers["upload-concat"],
+        )
+        await self.concatenation.make(media, reception, pieces, limits)
+        request.state.facts.update(project_id=project_id, media_id=media.id, file_bytes=length)
+        return Response(status_code=201, headers={"Location": PATH + media.id})
 
     async def one(self, request: Request) -> Response:
         """HEAD, PATCH and DELETE of one upload."""
@@ -180,11 +208,16 @@ def _speaks(request: Request) -> None:
         raise ProblemError("tus_version_unsupported")
 
 
-def _project(request: Request, metadata: Mapping[str, str]) -> str:
+def _project(request: Request, metadata: Mapping[str, str], caller: Caller, *, partial: bool = False) -> str:
+    """The project that is named and that the caller may upload to; a partial upload need not name one."""
     given = [*request.query_params.getlist("projectId"), *request.headers.getlist("x-project-id")]
     project_id = project_of([*given, *([metadata["projectId"]] if "projectId" in metadata else [])])
+    if project_id is None and partial:
+        own = sorted(caller.projects or ())
+        project_id = UNASSIGNED if caller.projects is None else own[0] if len(own) == 1 else None
     if project_id is None:
         raise ProblemError("project_id_missing")
+    caller.enter(project_id)
     return project_id
 
 

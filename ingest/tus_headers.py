@@ -9,16 +9,22 @@ from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from types import MappingProxyType
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
 from ingest.problems import ProblemError
 
 VERSION = "1.0.0"
-EXTENSIONS = (*("creation", "creation-with-upload", "creation-defer-length", "expiration", "termination", "checksum"),)
+EXTENSIONS = (
+    *("creation", "creation-with-upload", "creation-defer-length", "expiration", "termination", "checksum"),
+    "concatenation",
+)
 CONTENT_TYPE = "application/offset+octet-stream"
 LONGEST_METADATA = 16 * 1024
 """Bytes of Upload-Metadata that are kept."""
+MOST_PIECES = 100
+"""Partial uploads that one final upload may be made of."""
 _LONGEST_NUMBER = 18  # digits: less than 2**63
 _KEY = re.compile(r"[!-+\--~]+")  # ASCII without space and comma
 
@@ -103,6 +109,18 @@ def checksum_of(headers: Headers) -> tuple[Hash, bytes] | None:
     if name not in ALGORITHMS or not encoded:
         raise ProblemError("upload_checksum_invalid")
     return ALGORITHMS[name](), _decoded(encoded, "upload_checksum_invalid")
+
+
+def concat_of(headers: Headers) -> tuple[str, tuple[str, ...]]:
+    """`partial`, `final` or nothing, and the ids of the uploads that a final one is made of; raises `ProblemError`."""
+    text = headers.get("upload-concat", "")
+    if text in {"", "partial"}:
+        return text, ()
+    kind, _, listed = text.partition(";")
+    ids = tuple(urlsplit(url).path.rpartition("/")[2] for url in listed.split())
+    if kind != "final" or not 1 <= len(ids) <= MOST_PIECES or len(set(ids)) < len(ids):
+        raise ProblemError("upload_concat_invalid")
+    return kind, ids
 
 
 def http_date(ms: int) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from dramatiq.brokers.redis import RedisBroker
 
 from pipeline.adapters import broker, dynamodb, s3, s3_signing, webhooks
+from pipeline.adapters.bells import Bells
 from pipeline.adapters.broker import RedisQueue
 from pipeline.adapters.feed import Feed
 from pipeline.adapters.s3 import S3Objects
@@ -32,6 +33,7 @@ class Services:
     signer: S3Signer
     queue: RedisQueue
     feed: Feed
+    bells: Bells
     broker: RedisBroker
     webhooks: Receiver | None
 
@@ -50,8 +52,8 @@ def connect(settings: Settings) -> Services:
     objects = s3.connect(settings.s3_bucket, pipeline.lease.put_timeout / 1000)
     pieces = S3Pieces(objects.client, settings.s3_bucket)
     signer = s3_signing.connect(settings.s3_bucket, settings.s3_public_endpoint)
-    feed, receiver = Feed(settings.redis_url), webhooks.connect(settings)
-    return Services(settings, pipeline, ledger, objects, pieces, signer, queue, feed, consumed, receiver)
+    feed, bells, receiver = Feed(settings.redis_url), Bells(settings.redis_url), webhooks.connect(settings)
+    return Services(settings, pipeline, ledger, objects, pieces, signer, queue, feed, bells, consumed, receiver)
 
 
 def records(settings: Settings) -> Records:

@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+import signal
 import socket
 import zlib
+from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import uuid4
@@ -11,9 +13,12 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from pipeline.adapters.sqlite import SqliteRecords
+from pipeline.protocol import task_key
 from tests.frontdoor import Bucket, record
 from tests.multipart import PNG
-from tests.serving import Ingest, wait_for
+from tests.serving import Ingest, ingest, wait_for
+from tests.stack import quick
 
 TYPE = "application/offset+octet-stream"
 MIB = 1024 * 1024
@@ -148,6 +153,40 @@ def test_a_client_that_lost_its_link_goes_on_at_once(server: Ingest, bucket: Buc
     whole(server, bucket, path, CONTENT)
 
 
+def test_another_process_gives_the_upload_up_at_once(
+    ingest_env: dict[str, str], tmp_path: Path, bucket: Bucket
+) -> None:
+    """Two replicas behind one address: the second request meets the one that does not hold the upload."""
+    with ingest(tmp_path, ingest_env) as one, ingest(tmp_path, ingest_env) as two:
+        path = begun(one)
+        half = 7 * MIB + 17
+        with sending(one, path, len(CONTENT)) as connection:
+            connection.sendall(CONTENT[:half])
+            wait_for(lambda: bucket.open_uploads(record(one, media_id(path))["s3Key"]))
+            at = offset(two, path)
+            assert at > 0
+            assert patch(two, path, at, CONTENT[at:]).status_code == 204
+        whole(two, bucket, path, CONTENT)
+
+
+def test_an_ingest_process_that_was_killed_leaves_what_it_had_said(
+    ingest_env: dict[str, str], tmp_path: Path, bucket: Bucket
+) -> None:
+    quickly = {"PIPELINE": str(quick(tmp_path / "quick"))}
+    with ingest(tmp_path, ingest_env | quickly) as one:
+        path = begun(one)
+        with sending(one, path, len(CONTENT)) as connection:
+            connection.sendall(CONTENT[: 11 * MIB])
+            noted = SqliteRecords(tmp_path / "records.sqlite")
+            wait_for(lambda: (noted.get(task_key(media_id(path), "upload")) or {})["offset"] == 10 * MIB)
+            one.stop(signal.SIGKILL)
+    with ingest(tmp_path, ingest_env | quickly) as two:
+        at = offset(two, path)
+        assert at == 10 * MIB
+        assert patch(two, path, at, CONTENT[at:]).status_code == 204
+        whole(two, bucket, path, CONTENT)
+
+
 def sending(server: Ingest, path: str, length: int) -> socket.socket:
     """A PATCH of which the head is sent."""
     connection = socket.create_connection(("127.0.0.1", server.port), 30)
@@ -194,3 +233,37 @@ def test_termination(server: Ingest, bucket: Bucket) -> None:
     assert patch(server, path, 7 * MIB, CONTENT[7 * MIB :]).status_code == 410
     assert record(server, media_id(path))["status"] == "deleted"
     assert bucket.keys(key) == []  # its purge, a task, does the rest
+
+
+@pytest.mark.parametrize(
+    "sizes", [(6 * MIB, 6 * MIB), (7 * MIB, MIB, 4 * MIB), (MIB, 6 * MIB, 5 * MIB), (100, 200, 300), (3 * MIB,) * 4]
+)
+def test_an_upload_of_several_that_came_at_the_same_time(
+    server: Ingest, bucket: Bucket, sizes: tuple[int, ...]
+) -> None:
+    """Pieces that S3 can copy, that are too small for it, and both in any order."""
+    content, paths, at = CONTENT[: sum(sizes)], [], 0
+    for size in sizes:
+        paths.append(begun(server, size, Upload_Concat="partial", Upload_Metadata=""))
+        assert patch(server, paths[-1], 0, content[at : at + size]).headers["upload-offset"] == str(size)
+        assert tus(server, "HEAD", paths[-1]).headers["upload-concat"] == "partial"
+        at += size
+    concat = f"final;{' '.join([server.url + paths[0], *paths[1:]])}"
+    final = create(server, Upload_Length="", Upload_Concat=concat)
+    assert final.status_code == 201, final.text
+    path = final.headers["location"]
+    found = whole(server, bucket, path, content)
+    assert found["checksum"].startswith("crc64nvme:")
+    head = tus(server, "HEAD", path)
+    assert (head.headers["upload-concat"], head.headers["upload-offset"]) == (concat, str(len(content)))
+    assert patch(server, path, 0, b"more").status_code == 403
+    assert {tus(server, "HEAD", each).status_code for each in paths} == {410}
+
+
+def test_a_final_upload_of_what_is_not_complete(server: Ingest) -> None:
+    partial, usual = begun(server, 10, Upload_Concat="partial"), begun(server, 10)
+    patch(server, partial, 0, CONTENT[:5])
+    patch(server, usual, 0, CONTENT[:10])
+    for paths in (partial, usual, "/files/other", "", f"{partial} {partial}"):
+        answer = create(server, Upload_Length="", Upload_Concat=f"final;{paths}")
+        assert (answer.status_code, answer.json()["code"]) == (400, "upload_concat_invalid")
