@@ -216,3 +216,9 @@ def test_an_encoder_that_leaves_is_what_is_told(tmp_path: Path) -> None:
 
 def _at(picture: Image.Image, place: tuple[int, int]) -> tuple[int, ...]:
     return tuple(picture.getpixel(place))  # type: ignore[arg-type]
+
+
+def test_large_frames_are_given_the_memory_they_need(tmp_path: Path) -> None:
+    source = moving(tmp_path / "moving.webp", (50, 50), (3000, 3000))
+    (film, _) = animation.animate(job(source, Animation(width=64, height=64))).files
+    assert (film.width, film.height, film.duration) == (64, 64, 0.1)

@@ -20,6 +20,7 @@ from PIL import Image, ImageFile
 from pipeline.animations import Animation
 from workers.confined.admission import SIDEWAYS, decode, open_image, orientation
 from workers.confined.colour import profile_of
+from workers.confined.memory import SHARE, needed_to_play
 from workers.confined.refusal import RefusedError
 from workers.confined.stills import STEPS, Order
 
@@ -54,12 +55,16 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     fitted = settings.fitted(*shown)
     order = Order(fitted[::-1] if sideways else fitted, turn, profile_of(image, source))
     film = _Film(order, settings.size(*shown), settings.background)
+    SHARE.afford(needed_to_play(image, film.size))
     # Without a reader this fails, where a plain open would wait for one.
     pipe = os.open(request["pipe"], os.O_WRONLY | os.O_NONBLOCK)
     os.set_blocking(pipe, True)
     with av.open(f"pipe:{pipe}", "w", format="matroska") as stream:
         tracks = [_track(stream, film.size) for _ in range(2 if request["alpha"] else 1)]
-        frames, duration = _write(stream, tracks, film, _frames(image, request["frames"]))
+        try:
+            frames, duration = _write(stream, tracks, film, _frames(image, request["frames"]))
+        except MemoryError as error:  # another child with more of it could not take back what is in the pipe
+            raise RefusedError("inspection_exhausted") from error
     return {"frames": frames, "duration": duration}
 
 

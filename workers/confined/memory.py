@@ -20,6 +20,10 @@ _PLAIN = 4.1
 _WORKING: Mapping[str, float] = MappingProxyType({"L": 2.4, "RGB": 6.4, "CMYK": 6.4})
 _COPIES = 10.1
 
+# The same for each pixel of an animation while it is played: the frame before stays, or the one that it is put back to.
+_PLAYING: Mapping[str, float] = MappingProxyType({"GIF": 16.5, "PNG": 16.5, "WEBP": 25.0, "AVIF": 25.5})
+_FILM = 32  # for each pixel of its film: what is handed to the encoder, and the copies on the way there
+
 _SPARE = 64 * 2**20
 """Bytes for all else: encoders of stills that are 2048 pixels wide, the file itself."""
 
@@ -56,6 +60,12 @@ def needed(image: Image.Image, *, to_look: bool) -> int:
     working = 0.0 if to_look else _WORKING.get(image.mode, _COPIES)
     decoding = image.width * image.height * max(_DECODING.get(str(image.format), _PLAIN), working)
     return ceil(decoding) + _coefficients(image) + _SPARE
+
+
+def needed_to_play(image: Image.Image, film: tuple[int, int]) -> int:
+    """Bytes that it takes to make a film of that size of every frame, one after the other."""
+    frame = image.width * image.height * _PLAYING.get(str(image.format), max(_PLAYING.values()))
+    return ceil(frame) + film[0] * film[1] * _FILM + _SPARE
 
 
 def _coefficients(image: Image.Image) -> int:
