@@ -22,6 +22,7 @@ from pipeline.storyboards import Preview, Storyboard
 from tests import warm
 from tests.builders import ffmpeg
 from tests.footage import pictures, time_of
+from tests.hls import violations
 from workers.inspection import inspect
 from workers.jobs import Job, Made
 from workers.stages import WORK
@@ -177,6 +178,7 @@ def assert_steady(film: Film) -> None:
     counts.add(len(assert_steady_movie(film)))
     assert len(counts) == 1
     assert_clean(film.hls)
+    assert violations(film.hls) == []
 
 
 def assert_steady_movie(film: Film) -> list[Fraction]:

@@ -76,6 +76,9 @@ def test_a_video_comes_out_as_hls_mp4_and_poster(stack: Running, tmp_path: Path)
     assert index.headers["content-type"].startswith("text/vtt")
     sheet = urljoin(record["urls"]["storyboard"], index.text.split()[4].partition("#")[0])
     assert get(sheet).headers["content-type"] == "image/jpeg"
+    playlist = get(record["urls"]["hls"])
+    assert playlist.headers["content-type"] == "application/vnd.apple.mpegurl"
+    assert playlist.headers["cache-control"] == "public, max-age=31536000, immutable"
     with av.open(record["urls"]["hls"], "r") as hls:
         frames = frames_of(hls)
     with av.open(io.BytesIO(get(record["urls"]["mp4"]).content), "r") as mp4:

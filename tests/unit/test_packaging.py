@@ -10,6 +10,7 @@ from pipeline.errors import PermanentError
 from pipeline.plan import plan
 from tests.films import PROGRAMS, Darkroom, Film, assert_clean, assert_steady_movie, chunked, runs
 from tests.footage import LEVELS, counted, number, pictures, sound
+from tests.hls import violations
 
 PROGRAM = PROGRAMS[0]
 
@@ -84,6 +85,7 @@ def test_chunks_whose_decoders_disagree_are_set_apart_and_the_movie_is_encoded_a
     for part in made.parts:
         (other if part == "transcode#0001" else room).make(probe, made, part)
     film = Film(tmp_path / "out" / "stored", probe, made)
+    assert violations(film.hls) == []
     for playlist in (*film.rungs.values(), film.hls.with_name("audio") / "index.m3u8"):
         text = playlist.read_text()
         assert text.count("#EXT-X-DISCONTINUITY\n#EXT-X-MAP") == 2, playlist
