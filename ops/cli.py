@@ -48,6 +48,7 @@ EXPECTED = (
     letters.NothingToSendError,
     local.PortError,
     orphans.WrongTablesError,
+    roles.NoEventsError,
     roles.UnknownQueueError,
     rundir.InUseError,
     status.UnknownMediaError,
@@ -137,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     command = add("worker", "work on queues of pipeline.toml", lambda given: roles.worker(given.queues))
     command.add_argument("queues", nargs="+", metavar="QUEUE")
     add("sweeper", "hint overdue tasks again", lambda _: roles.sweeper())
+    add("events", "make media of what S3 tells of (EVENTS_QUEUE_URL)", lambda _: roles.events())
     add("setup", "create bucket and tables where missing", lambda _: roles.setup())
     add("clean", "remove RUN_DIR and all its data", lambda _: _run_dir().remove())
     add("fetch-dynamodb-local", "fetch DynamoDB Local (DYNAMODB_LOCAL_LICENCE)", lambda _: _fetch_dynamodb_local())

@@ -71,6 +71,7 @@ def started(run_dir: RunDir, environ: Mapping[str, str], display: Display, stop:
             **LOCAL,
             **keys,
             "AWS_ENDPOINT_URL_S3": weed.address,
+            **{name: environ[name] for name in ("AWS_ENDPOINT_URL_SQS",) if name in environ},
             "REDIS_URL": valkey.address,
             "S3_BUCKET": environ.get("S3_BUCKET") or "media",
             "HOST": HOST,
@@ -87,7 +88,7 @@ def started(run_dir: RunDir, environ: Mapping[str, str], display: Display, stop:
             supervisor.start(*first)
             supervisor.run(_role(env, "setup"))
             consumers = [_consumer(env, "worker", queue) for queue in queues]
-            supervisor.start(_ingest(env, port), *consumers, _consumer(env, "sweeper"))
+            supervisor.start(_ingest(env, port), *consumers, _consumer(env, "sweeper"), *_events(env))
             display.settle()
             stack = Stack(f"http://{HOST}:{port}", os.getpid(), settings)
             with run_dir.announced(stack):
@@ -122,6 +123,11 @@ def _consumer(env: Mapping[str, str], *command: str) -> Child:
         env={**env, "REDIS_URL": f"{env['REDIS_URL']}?client_name={role.name}"},
         ready=lambda: has_client(url.port or 0, role.name),
     )
+
+
+def _events(env: Mapping[str, str]) -> list[Child]:
+    """Describe who takes what S3 tells of new objects, if there is a queue to take it from."""
+    return [_role(env, "events")] if env.get("EVENTS_QUEUE_URL") else []
 
 
 def _ingest(env: Mapping[str, str], port: int) -> Child:

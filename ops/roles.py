@@ -10,10 +10,11 @@ from ops import processes
 from ops.signals import stop_event
 from ops.warden import Warden
 from pipeline import config
-from pipeline.adapters import logs
+from pipeline.adapters import logs, sqs
 from pipeline.adapters.installation import install
 from pipeline.adapters.wiring import connect
 from pipeline.settings import read_settings
+from workers.notices import Notices
 from workers.sweeper import Sweeper
 
 PUT_DOWN = 4_000
@@ -30,6 +31,10 @@ class UnknownQueueError(Exception):
     """No such queue in pipeline.toml; the text names those there are."""
 
 
+class NoEventsError(Exception):
+    """There is no queue to take events from; the text says what to set."""
+
+
 def ingest() -> None:
     """Become the HTTP server."""
     processes.replace([sys.executable, "-m", "ingest.app"], dict(os.environ))
@@ -41,6 +46,21 @@ def sweeper() -> None:
     logs.configure(json=settings.json_logs, role="sweeper")
     services = connect(settings)
     Sweeper(services.ledger.records, services.queue, stop_event()).run()
+
+
+def events() -> None:
+    """Take what S3 tells of new objects until SIGTERM.
+
+    Raises:
+        NoEventsError: nothing says from where, or whose they are.
+    """
+    settings = read_settings()
+    services = connect(settings)
+    if not settings.events_queue_url or not services.pipeline.events:
+        raise NoEventsError("Set EVENTS_QUEUE_URL, and [[events]] in pipeline.toml: whose the objects are")
+    logs.configure(json=settings.json_logs, role="events")
+    mailbox = sqs.connect(settings.events_queue_url)
+    Notices(services.ledger, services.objects, services.pipeline, mailbox, stop_event()).run()
 
 
 def setup() -> None:

@@ -14,6 +14,7 @@ from pipeline.animations import Animation
 from pipeline.ladder import Audio, Rung, VideoSettings
 from pipeline.limits import Limits
 from pipeline.mistakes import explain
+from pipeline.notices import Rule
 from pipeline.protocol import Lease
 from pipeline.renditions import Fact, Poster, Still
 from pipeline.retries import Terms
@@ -95,6 +96,7 @@ class Pipeline:
     orphan_wait: float
     rate: tuple[int, int]
     bytes_at_once: int
+    events: tuple[Rule, ...]
     cache: Cache
     lease: Lease
     grants: Grants
@@ -172,6 +174,7 @@ def build(file: schema.File) -> Pipeline:
         orphan_wait=file.orphans.wait,
         rate=file.callers.rate,
         bytes_at_once=file.callers.bytes_at_once,
+        events=tuple(Rule(rule.prefix, rule.project) for rule in file.events),
         cache=Cache(**_plain(file.cache)),
         grants=Grants(**_plain(file.grants)),
         lease=Lease(**{name: round(1000 * seconds) for name, seconds in _plain(file.lease).items()}),

@@ -1,14 +1,16 @@
 """The shape of `pipeline.toml`, table by table. Units are read here, so that the code beyond knows only numbers."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pipeline import units
 from pipeline.animations import Format as Film
+from pipeline.keys import PROJECT_ID
 from pipeline.limits import Truncated
 from pipeline.mistakes import nearest
+from pipeline.notices import PLACEHOLDER
 from pipeline.renditions import Format
 from pipeline.stilltables import Encoders, MetadataTable, StillTable
 from pipeline.tables import Bytes, Count, Fraction, Name, Pixels, Quality, Rate, Seconds, Table, mapping, unit
@@ -216,6 +218,21 @@ class Callers(Table):
     bytes_at_once: Bytes = 20 * 10**9
 
 
+class EventsRule(Table):
+    """Whose the objects are that others put into the bucket under a prefix."""
+
+    prefix: Annotated[str, Field(min_length=1, max_length=512)]
+    project: Annotated[str, Field(pattern=rf"^{PROJECT_ID.pattern}$")] | None = None
+
+    @model_validator(mode="after")
+    def _names_a_project(self) -> Self:
+        if (self.project is None) == (self.prefix.count(PLACEHOLDER) == 0) or self.prefix.count(PLACEHOLDER) > 1:
+            raise ValueError(f"say whose they are: by project, or by one {PLACEHOLDER} in the prefix")
+        if self.prefix.startswith(("projects/", "renditions/")):
+            raise ValueError("what is under projects/ and renditions/ is Darkroom's own")
+        return self
+
+
 class File(Table):
     """The whole file."""
 
@@ -241,6 +258,7 @@ class File(Table):
     grants: Grants = Grants()
     orphans: Orphans = Orphans()
     callers: Callers = Callers()
+    events: list[EventsRule] = Field(default_factory=list)
     cache: CacheTable = CacheTable()
 
 

@@ -43,6 +43,7 @@ class Settings:
     allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
     json_logs: bool
+    events_queue_url: str
     webhook_url: str
     webhook_secrets: tuple[str, ...] = field(repr=False)
     webhook_allow_private: bool
@@ -72,6 +73,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         "host": reader.text("HOST", "127.0.0.1"),
         "port": reader.number("PORT", 8000, 0, 65535),
         "allow_anonymous": reader.one_of("ALLOW_ANONYMOUS", ("0", "1"), "0") == "1",
+        "events_queue_url": reader.url("EVENTS_QUEUE_URL", ("https", "http"), ""),
         "token_secrets": _token_secrets(reader),
         "allowed_hosts": reader.words("ALLOWED_HOSTS"),
         "allowed_origins": reader.words("ALLOWED_ORIGINS"),
