@@ -121,6 +121,12 @@ def video(
     return path
 
 
+def converted(path: Path, to: Path, pixels: str) -> Path:
+    """Write a photo again in another kind of pixels, as ffmpeg names them: `rgb48be`, `yuvj411p`, ..."""
+    _run("-i", str(path), "-pix_fmt", pixels, *(["-q:v", "1"] if to.suffix == ".jpg" else []), str(to))
+    return to
+
+
 def sound(path: Path) -> Path:
     """Write a file of one second of sound, without any picture."""
     _run("-f", "lavfi", "-i", "sine=frequency=440:duration=1", str(path))

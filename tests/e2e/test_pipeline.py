@@ -42,6 +42,7 @@ def test_a_photo_comes_out_with_all_its_stills(stack: Running, tmp_path: Path) -
     assert record["status"] == "ready"
     assert record["originalName"] == "Meer & Möwe.jpg"
     assert (record["probe"]["width"], record["probe"]["height"]) == (2000, 3000)
+    assert record["probe"]["metadata"] == {"camera": {"make": builders.SECRET}}  # and not where it was taken
     assert record["placeholder"].keys() >= {"thumbHash", "color", "dataUri"}
     sizes = {
         "thumbnail": (200, 300),

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from PIL import Image, ImageChops, ImageStat
 
 from pipeline.errors import PermanentError
 from pipeline.plan import Plan
+from pipeline.probes import TRUNCATED, Probe
 from pipeline.renditions import Still
 from tests import builders, warm
-from tests.unit.test_inspection import accepted
+from tests.unit.test_inspection import LIMITS, accepted
 from workers import images
 from workers.jobs import Job, Made
 
@@ -49,25 +51,28 @@ def near(colours: list[tuple[int, ...]], expected: list[tuple[int, ...]], by: in
     )
 
 
-def test_a_job_makes_what_was_promised(tmp_path: Path) -> None:
-    source = builders.photo(tmp_path / "original.jpg", (2400, 1200))
-    scratch = tmp_path / "scratch"
+def job_of(source: Path, probe: Probe, *wanted: Still) -> Job:
+    scratch = source.with_name("scratch")
     scratch.mkdir()
-    plan = Plan(parts=("thumbnail",), stills=STILLS)
-    job = Job(
+    return Job(
         part="thumbnail",
-        probe=accepted(source),
-        plan=plan,
+        probe=probe,
+        plan=Plan(parts=("thumbnail",), stills=wanted),
         scratch=scratch,
         children=warm.children(),
         ffmpeg=builders.ffmpeg(),
         source=lambda: source,
-        derived=lambda name, _size, _make: tmp_path / name,
-        fetch=lambda suffix: tmp_path / suffix,
+        derived=lambda name, _size, _make: scratch / name,
+        fetch=scratch.joinpath,
         report=lambda _: None,
     )
+
+
+def test_a_job_makes_what_was_promised(tmp_path: Path) -> None:
+    source = builders.photo(tmp_path / "original.jpg", (2400, 1200))
+    job = job_of(source, accepted(source), *STILLS)
     files = images.make(job).files
-    promises = images.promised(plan, "thumbnail")
+    promises = images.promised(job.plan, "thumbnail")
     assert [(file.suffix, file.rendition, file.mime_type) for file in files] == [
         (promise.suffix, promise.rendition, promise.mime_type) for promise in promises
     ]
@@ -210,6 +215,15 @@ def test_a_photo_that_was_damaged_since_is_told_for_good(tmp_path: Path) -> None
     with pytest.raises(PermanentError) as caught:
         stills(builders.cut(whole, tmp_path / "cut.jpg", 0.5), THUMBNAIL)
     assert caught.value.reason == "image_undecodable"
+
+
+def test_a_photo_that_was_accepted_without_its_end_gets_its_stills(tmp_path: Path) -> None:
+    whole = builders.photo(tmp_path / "photo.jpg", picture=Image.effect_noise((400, 400), 100))
+    source = builders.cut(whole, tmp_path / "cut.jpg", 0.5)
+    probe = accepted(source, replace(LIMITS, truncated="accept-with-warning"))
+    assert probe.warnings == (TRUNCATED,)
+    files = images.make(job_of(source, probe, THUMBNAIL)).files
+    assert [file.rendition for file in files] == ["thumbnail"]
 
 
 def test_a_photo_larger_than_was_judged_is_refused(tmp_path: Path) -> None:
