@@ -69,7 +69,7 @@ def wiped(stand: Stand, photo: Path, times: int) -> Iterator[float]:
         client.flushall()
         begun, missing = time.monotonic(), set(media)
         while missing:
-            messages = client.hvals(f"{NAMESPACE}:light.msgs")
+            messages = client.hvals(f"{NAMESPACE}:images.msgs")
             there = {json.loads(message)["kwargs"]["media_id"] for message in messages}
             yield from [time.monotonic() - begun] * len(missing & there)
             missing -= there

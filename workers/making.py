@@ -1,11 +1,9 @@
 """The stages of a plan, from claim to commit: fetch, make, store write-once, commit with the stored objects' facts."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline import keys
@@ -14,7 +12,7 @@ from pipeline.errors import AlreadyStoredError, TransientError
 from pipeline.events import Backfilled, Refused, Validated
 from pipeline.events import Made as PartMade
 from pipeline.limits import Rejected
-from pipeline.media import Media, Output
+from pipeline.media import Output
 from pipeline.plan import Plan, plan
 from pipeline.ports import Found, Label
 from pipeline.probes import Probe
@@ -23,7 +21,6 @@ from workers.inspection import inspect
 from workers.jobs import File, Job, Promise
 from workers.rendering import Turn
 from workers.stages import WORK
-from workers.tools import Tools
 
 FOREVER = "public, max-age=31536000, immutable"
 """RFC 8246: the recipe is in the key, so that what a key names never changes."""
@@ -32,14 +29,12 @@ _AT_ONCE = 4  # PUTs in flight for one part
 
 def validate(turn: Turn) -> None:
     """Fetch the original, look inside, judge, plan."""
-    tools = turn.tools
-    with scratch(tools) as folder:
-        original, rules = _original(turn, folder), tools.pipeline
-        verdict = inspect(original, turn.holding.children, rules.limits, rules.metadata)
+    rules = turn.tools.pipeline
+    verdict = inspect(_original(turn), turn.holding.children, rules.limits, rules.metadata)
     if isinstance(verdict, Rejected):
         turn.commit(Refused(verdict.reason, verdict.error))
     else:
-        turn.commit(Validated(verdict.to_dict(), plan(verdict, tools.pipeline).to_dict()))
+        turn.commit(Validated(verdict.to_dict(), plan(verdict, rules).to_dict()))
 
 
 def make(turn: Turn) -> None:
@@ -66,20 +61,19 @@ def _part(turn: Turn, frozen: Plan, part: str) -> PartMade:
 
 def _made(turn: Turn, frozen: Plan, part: str) -> PartMade:
     tools, media, task = turn.tools, turn.claimed.media, turn.task
-    with scratch(tools) as folder:
+    with turn.desk.drawer() as folder:
         job = Job(
             part=part,
             probe=Probe.from_dict(media.probe or {}),
             plan=frozen,
-            scratch=folder / "work",
+            scratch=folder,
             children=turn.holding.children,
             ffmpeg=tools.ffmpeg,
-            source=lambda: _original(turn, folder),
-            derived=lambda name, size, make: _derived(turn, folder, name, size, make),
-            fetch=lambda suffix: _fetched(tools, media, suffix, folder),
+            source=lambda: _original(turn),
+            derived=lambda name, size, make: _derived(turn, name, size, make),
+            fetch=lambda suffix: _fetched(turn, suffix),
             report=lambda report: tools.queue.report(media.project_id, media.id, task.key, report),
         )
-        job.scratch.mkdir()
         made = WORK[stage_of(part)].make(job)
         # The last file marks the part as whole: it carries what else the part found, and is stored when all others are.
         *first, last = made.files
@@ -135,15 +129,16 @@ def _output(key: str, found: Found) -> Output:
     )
 
 
-def _original(turn: Turn, folder: Path) -> Path:
+def _original(turn: Turn) -> Path:
     """The original under a name of ours, fetched when it is first asked for; of a film, once for the whole machine."""
     media, objects = turn.claimed.media, turn.tools.objects
-    return _kept(turn, folder / "original", media.size, lambda path: objects.fetch(media.s3_key, path, media.etag))
+    path = turn.desk.folder / "original"
+    return _kept(turn, path, media.size, lambda path: objects.fetch(media.s3_key, path, media.etag))
 
 
-def _derived(turn: Turn, folder: Path, name: str, size: int, make: Callable[[Path], None]) -> Path:
+def _derived(turn: Turn, name: str, size: int, make: Callable[[Path], None]) -> Path:
     """What is made of a film's original before any of its chunks, once for the whole machine."""
-    return _kept(turn, folder / name, size, make)
+    return _kept(turn, turn.desk.folder / name, size, make)
 
 
 def _kept(turn: Turn, path: Path, size: int, make: Callable[[Path], None]) -> Path:
@@ -157,16 +152,9 @@ def _kept(turn: Turn, path: Path, size: int, make: Callable[[Path], None]) -> Pa
     return path
 
 
-def _fetched(tools: Tools, media: Media, suffix: str, folder: Path) -> Path:
-    path = folder / "fetched" / suffix
+def _fetched(turn: Turn, suffix: str) -> Path:
+    media, path = turn.claimed.media, turn.desk.folder / "fetched" / suffix
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        tools.objects.fetch(keys.rendition(media.project_id, media.id, suffix), path)
+        turn.tools.objects.fetch(keys.rendition(media.project_id, media.id, suffix), path)
     return path
-
-
-@contextmanager
-def scratch(tools: Tools) -> Iterator[Path]:
-    """A fresh folder, gone afterwards."""
-    with TemporaryDirectory(prefix="job-", dir=tools.scratch, ignore_cleanup_errors=True) as folder:
-        yield Path(folder)

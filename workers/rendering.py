@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -19,8 +19,11 @@ from pipeline.errors import (
 )
 from pipeline.events import Died, Event
 from pipeline.ledger import Claimed
+from pipeline.lifecycle import owed
+from pipeline.media import Media
 from pipeline.retries import LONGEST_MESSAGE_DELAY
 from pipeline.tasks import CONTROL, Task
+from workers.desk import Desk
 from workers.fairness import crowded
 from workers.holding import Holding
 from workers.processes import Children
@@ -39,6 +42,9 @@ class Turn:
     tools: Tools
     claimed: Claimed
     holding: Holding
+    desk: Desk
+    outcome: list[Media] = field(default_factory=list)
+    """The record after the commit, once there was one."""
 
     @property
     def task(self) -> Task:
@@ -47,7 +53,7 @@ class Turn:
 
     def commit(self, event: Event) -> None:
         """Make the outcome count."""
-        self.persist(lambda: self.tools.ledger.commit(self.task, event))
+        self.persist(lambda: self.outcome.append(self.tools.ledger.commit(self.task, event)))
 
     def close(self, *also: Change) -> None:
         """End a task that leaves the record alone."""
@@ -76,28 +82,41 @@ class Envelope:
     work: Mapping[str, Work]
 
     def take(self, media_id: str, key: str) -> int | None:
-        """Do the task if it is due and wanted. Returns the ms after which it wants a hint again, or None."""
+        """Do the task if it is due and wanted, and then the one that it made owed, if that is of the same queue.
+
+        So a photo is fetched once, and waits once. Others were hinted at that task as well: whoever claims it first
+        does it. Returns the ms after which the task wants a hint again, or None.
+        """
+        with Desk(self.tools.scratch) as desk:
+            delay, following = self._take(media_id, key, desk)
+            while following is not None:
+                _, following = self._take(media_id, following, desk)
+        return delay
+
+    def _take(self, media_id: str, key: str, desk: Desk) -> tuple[int | None, str | None]:
+        """That delay, and the task to go on with."""
         ledger, since = self.tools.ledger, time.monotonic()
         try:
             if (wait := crowded(self.tools, media_id, key)) is not None:
-                return wait
+                return wait, None
             claimed = ledger.claim(media_id, key)
             if claimed is None:
                 if recovery.bury(ledger, media_id, key):
                     log.warning("task_buried", mediaId=media_id, task=key)
-                return None
+                return None, None
         except LeaseLostError:
-            return None
+            return None, None
         except UnavailableError as error:
             log.warning("claim_failed", mediaId=media_id, task=key, error=str(error))
-            return SHY
+            return SHY, None
         stage = self.tools.pipeline.stage(key)
         memory = self.tools.pipeline.memory.get(claimed.task.queue)
         elsewhere = stage.big not in {None, claimed.task.queue}
         children = Children(memory=memory, elsewhere=elsewhere, pool=self.tools.pool)
         holding = Holding(ledger, claimed.task, since, stage.timeout, children)
+        turn = Turn(self.tools, claimed, holding, desk)
         with self.tools.shift.hold(holding):
-            outcome, delay = self._attempt(Turn(self.tools, claimed, holding))
+            outcome, delay = self._attempt(turn)
         log.info(
             "task_ended",
             outcome=outcome,
@@ -108,7 +127,18 @@ class Envelope:
             seconds=round(time.monotonic() - since, 3),
             retryIn=delay,
         )
-        return delay if delay is not None and delay <= 1000 * LONGEST_MESSAGE_DELAY else None
+        if delay is not None and delay > 1000 * LONGEST_MESSAGE_DELAY:
+            delay = None
+        return delay, self._following(turn)
+
+    def _following(self, turn: Turn) -> str | None:
+        """The task that the turn's commit made owed and that this queue's workers do, if there is one."""
+        for after in turn.outcome:
+            before = owed(turn.claimed.media)
+            for key in owed(after):
+                if key not in before and self.tools.ledger.queue_of(after, key) == turn.task.queue:
+                    return key
+        return None
 
     def _attempt(self, turn: Turn) -> tuple[str, int | None]:
         """The attempt's outcome for the log, and the delay before the next one, in ms."""

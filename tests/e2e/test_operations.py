@@ -108,14 +108,14 @@ def test_a_media_that_failed_is_redriven_by_its_reason(stack: Running, tmp_path:
     """Its original is taken away by a stranger before it is looked at, and brought back."""
     objects = stack.services().objects
     photo = builders.photo(tmp_path / "photo.jpg", (340, 240))
-    (light,) = stack.pids(["dramatiq", "light"])
-    os.killpg(light, signal.SIGSTOP)
+    (images,) = stack.pids(["dramatiq", "images"])
+    os.killpg(images, signal.SIGSTOP)
     try:
         media_id = stack.upload(photo)
         key = stack.record(media_id)["s3Key"]
         objects.client.delete_object(Bucket=objects.bucket, Key=key)
     finally:
-        os.killpg(light, signal.SIGCONT)
+        os.killpg(images, signal.SIGCONT)
     assert stack.settled(media_id)["reason"] == "object_missing"
     objects.client.put_object(Bucket=objects.bucket, Key=key, Body=photo.read_bytes())
     assert darkroom(stack, "redrive", "--reason", "object_missing")[-1] == "1 owed again."

@@ -47,7 +47,7 @@ def test_all_mistakes_are_told_at_once_with_the_nearest_right_name(tmp_path: Pat
         ("side = 30000", "sides = 30000"),
         ('duration = "4h"', 'duration = "4 hours"'),
         ('thumbnail = { queue = "images"', 'thumbnail = { queue = "image"'),
-        ('validate = { queue = "light", retries = "io"', 'validat = { queue = "light", retries = "oi"'),
+        ('validate = { queue = "images", retries = "io"', 'validat = { queue = "images", retries = "oi"'),
         ('preset = "veryfast"                   # of x264\ncrf = 22', 'preset = "fastest"\ncrf = 22'),
         ('renewal = "10s"', 'renewal = "20s"'),
     )

@@ -9,7 +9,7 @@ from workers.fairness import crowded
 from workers.holding import Shift
 from workers.tools import Tools
 
-TWO = replace(PIPELINE, most_of={"light": 2})
+TWO = replace(PIPELINE, most_of={"images": 2})
 
 
 def tools(world: World) -> Tools:

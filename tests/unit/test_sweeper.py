@@ -23,7 +23,7 @@ def test_what_is_overdue_is_hinted_and_what_is_not_is_left() -> None:
     assert sweeper.sweep() == 0
     world.records.turn(5_001)
     assert sweeper.sweep() == 1
-    assert [(hint.media_id, hint.key, hint.queue) for hint in world.inbox.take()] == [(media_id, "validate", "light")]
+    assert [(hint.media_id, hint.key, hint.queue) for hint in world.inbox.take()] == [(media_id, "validate", "images")]
 
 
 def test_each_nudge_waits_twice_as_long_up_to_ten_minutes() -> None:
