@@ -276,6 +276,18 @@ def test_a_still_that_reads_back_otherwise_is_refused(tmp_path: Path) -> None:
         verify(path, still, picture, {})
 
 
+@pytest.mark.parametrize("format_", sorted(IMAGE_TYPES))
+@pytest.mark.parametrize("keep", [0.999, 0.5, 0.01])
+def test_a_still_that_was_cut_off_is_refused(format_: str, keep: float, tmp_path: Path) -> None:
+    still, picture = (
+        Still.from_dict({"name": "a", "width": 90, "height": 90, "format": format_}),
+        builders.quarters((90, 90)),
+    )
+    encode(picture, still, tmp_path / still.suffix)
+    with pytest.raises(BadStillError):
+        verify(builders.cut(tmp_path / still.suffix, tmp_path / "cut", keep), still, picture, {})
+
+
 def test_the_preview_fits_into_four_hundred_bytes_whatever_the_picture_is(tmp_path: Path) -> None:
     for mode in ("RGB", "RGBA"):
         noise = Image.merge(mode, [Image.effect_noise((200, 200), 120) for _ in mode])
