@@ -1,6 +1,6 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: help run demo test keys chaos soak bench-redelivery bench-fairness bench-ingest bench-encoders bench-images bench-streaming check format compose-test clean dead redrive replay orphans backfill
+.PHONY: help run demo test keys chaos soak bench-redelivery bench-fairness bench-ingest bench-encoders bench-images bench-streaming check format compose-test clean dead redrive replay orphans backfill contact-sheet
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
@@ -14,6 +14,9 @@ run: $(VENV) ## Run everything here (PORT=8000 RUN_DIR=.run RECORDS=sqlite|dynam
 
 demo: $(VENV) ## Send a photo and a video through (FILES="a.jpg b.mov"); starts the stack if it is not up
 	@exec $(DARKROOM) demo $(FILES)
+
+contact-sheet: $(VENV) ## Show what becomes of files on one page, without a stack (FILES="a.jpg b.gif")
+	@exec $(DARKROOM) contact-sheet $(FILES)
 
 test: $(VENV) ## Run the tests on real servers (ARGS="tests/unit -k name")
 	@exec .venv/bin/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)

@@ -11,6 +11,7 @@ from ops import (
     backfill,
     commands,
     connection,
+    contactsheet,
     demo,
     dynamodb_local,
     keyring,
@@ -91,6 +92,13 @@ def _parser() -> argparse.ArgumentParser:
         "demo", "send files through and show what comes out", lambda given: demo.demo(_run_dir(), given.files)
     )
     command.add_argument("files", nargs="*", type=_file, metavar="FILE")
+
+    command = add(
+        "contact-sheet",
+        "show what becomes of files on one page, without a stack",
+        lambda given: contactsheet.write(_run_dir().path / "contact-sheet", given.files),
+    )
+    command.add_argument("files", nargs="+", type=_file, metavar="FILE")
 
     command = add("upload", "upload files by HTTP", _upload)
     command.add_argument("files", nargs="+", type=_file, metavar="FILE")
