@@ -65,7 +65,7 @@ def whole(folder: Path, count: int, rounds: int) -> Sequence[Target]:
     title = f"{count} {photos.source()}, four stills, {journeys.AT_ONCE} uploads at once, DynamoDB, {rounds} rounds"
     ratios = journeys.show(title, trips, PEER)
     stage = report.median(trip.cpu["images"] / trip.photos for trip in trips[OURS])
-    loop = studies.cpu_of(MAKERS[BARE], originals, stacks.stills(toml), folder / "bare", rounds)
+    loop = studies.cpu_of(MAKERS[BARE], originals, stacks.stills(toml), folder / "bare")
     rows = [("bare loop", f"{loop:.4f}", "1.00"), ("stage, in `make run`", f"{stage:.4f}", f"{stage / loop:.2f}")]
     report.table("CPU seconds a photo: the stage beside the bare loop", ("", "CPU s/photo", "x"), rows)
     rss = {name: max(trip.cost.rss for trip in run) for name, run in trips.items()}

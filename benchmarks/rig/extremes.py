@@ -18,7 +18,7 @@ from ops import downloads
 from tests.proxy import Proxy
 
 CROWD = slow.Crowd(200, 50_000)
-SLOW_RATE = 40e6
+SLOW_RATE = 80e6
 """Bytes/s that the slow S3 takes, of all connections together."""
 _BOUNDARY = "bench-slow"
 
@@ -43,7 +43,7 @@ def slow_clients(folder: Path, contenders: Sequence[Contender], scale: float) ->
 
 
 def slow_s3(folder: Path, contenders: Sequence[Contender], scale: float) -> list[report.Target]:
-    """Eight uploads of 100 MB while S3 takes 40 MB/s of all of them together: where do the bytes wait?"""
+    """Eight uploads of 100 MB while S3 takes 80 MB/s of all of them together: where do the bytes wait?"""
     work = Work("8 x 100 MB", 8, 100_000_000, 8, ".mp4").scaled(scale)
     rows, targets = [], []
     with standing(folder) as stand:

@@ -20,11 +20,12 @@ Started = Callable[[Path], AbstractContextManager[App]]
 
 @dataclass(frozen=True)
 class Trip:
-    """Photos that went through: `cost` of the whole application, CPU seconds by role."""
+    """Photos that went through: `cost` of the whole application, by role CPU seconds and bytes resident at the end."""
 
     photos: int
     cost: Cost
     cpu: Mapping[str, float]
+    rss: Mapping[str, int]
 
     @property
     def rate(self) -> float:
@@ -43,8 +44,9 @@ def throughput(folder: Path, apps: Mapping[str, Started], photos: Sequence[Path]
                 before = {role: meter.cpu(pids) for role, pids in app.roles.items()}
                 with Meter(app.pids) as measured:
                     _through(app, bodies)
+                held = {role: meter.rss(pids) for role, pids in app.roles.items()}
                 used = {role: meter.cpu(pids) - before[role] for role, pids in app.roles.items()}
-            found.setdefault(name, []).append(Trip(len(bodies), measured.cost, used))
+            found.setdefault(name, []).append(Trip(len(bodies), measured.cost, used, held))
     return found
 
 
@@ -75,9 +77,10 @@ def show(title: str, trips: Mapping[str, Sequence[Trip]], anchor: str) -> dict[s
                 report.figure(report.median(trip.cost.cpu / trip.photos for trip in run)),
                 ", ".join(f"{role} {used:.3f}" for role, used in roles.items() if used > 0.0005),  # noqa: PLR2004 - shown as 0
                 f"{max(trip.cost.rss for trip in run) / MB:.0f}",
+                ", ".join(f"{role} {size / MB:.0f}" for role, size in run[-1].rss.items()),
             )
         )
-    report.table(title, ("", "photos/s", "x", "CPU s/photo", "of it", "peak RSS MB"), rows)
+    report.table(title, ("", "photos/s", "x", "CPU s/photo", "of it", "peak RSS MB", "at the end"), rows)
     return ratios
 
 

@@ -70,10 +70,10 @@ def flat(folder: Path, pipeline: Path, count: int) -> list[Target]:
     return [Target("RSS of the last tenth / of the first", peaks[-1] / peaks[0], 1.1, least=False)]
 
 
-def cpu_of(maker: Maker, files: Sequence[Path], wanted: Sequence[Still], folder: Path, rounds: int) -> float:
+def cpu_of(maker: Maker, files: Sequence[Path], wanted: Sequence[Still], folder: Path) -> float:
     """CPU seconds a photo."""
     with makers.running(maker, files, wanted, folder, 1) as program:
-        return report.median(program.lap().cpu / program.images for _ in range(rounds))
+        return program.lap().cpu / program.images
 
 
 def _study(
