@@ -6,14 +6,18 @@ from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
+import pillow_heif
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     ExifTags,
     GifImagePlugin,
     Image,
     ImageFile,
     JpegImagePlugin,
+    MpoImagePlugin,
     PngImagePlugin,
+    PpmImagePlugin,
     TiffImagePlugin,
     UnidentifiedImageError,
     WebPImagePlugin,
@@ -22,8 +26,19 @@ from PIL import (
 from workers.confined.memory import SHARE, needed
 from workers.confined.refusal import RefusedError
 
-# Importing a plugin registers it. Pillow would otherwise import all forty, among them the one that starts Ghostscript.
-_PLUGINS = (JpegImagePlugin, PngImagePlugin, GifImagePlugin, WebPImagePlugin, TiffImagePlugin, BmpImagePlugin)
+# Importing a plugin registers it. Pillow would otherwise import all forty for the first format that it does not know,
+# among them the one that starts Ghostscript, and do so anew in each child. PPM is one that it asks for by itself.
+_PLUGINS = (
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    GifImagePlugin,
+    WebPImagePlugin,
+    TiffImagePlugin,
+    BmpImagePlugin,
+    AvifImagePlugin,
+    PpmImagePlugin,
+)
 
 # Pillow's names and ours.
 _FORMATS: Mapping[str, str] = MappingProxyType(
@@ -51,7 +66,7 @@ def open_image(path: Path, pixels: int) -> ImageFile.ImageFile | None:
         head = file.read(_MAGIC)
     formats = tuple(_FORMATS)
     if head[_TYPE] == b"ftyp":
-        _load_iso_decoders()
+        pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
         formats = tuple(_ISO_FORMATS)
     Image.MAX_IMAGE_PIXELS = pixels
     warnings.simplefilter("ignore")
@@ -99,11 +114,3 @@ def orientation(image: Image.Image) -> int:
         with suppress(Exception):  # broken EXIF is no reason to refuse a picture
             value = image.getexif().get(ExifTags.Base.Orientation)
     return value if isinstance(value, int) and value in range(1, 9) else _UPRIGHT
-
-
-def _load_iso_decoders() -> None:
-    """Register AVIF and HEIC. Their libraries take 35 ms to load, which other pictures are spared."""
-    import pillow_heif  # noqa: PLC0415
-    from PIL import AvifImagePlugin  # noqa: F401, PLC0415
-
-    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
