@@ -195,6 +195,15 @@ def assert_steady_movie(film: Film) -> list[Fraction]:
     return times
 
 
+def other_build(program: str, folder: Path) -> str:
+    """An ffmpeg whose x264 makes another decoder configuration of the same settings."""
+    script = folder / "other"
+    other = 'for word; do [ "$word" = high ] && word=main; set -- "$@" "$word"; shift; done'
+    script.write_text(f'#!/bin/sh\n{other}\nexec "{program}" "$@"\n')
+    script.chmod(0o755)
+    return str(script)
+
+
 def assert_clean(path: Path) -> None:
     """Every stream decodes without a complaint."""
     argv = [ffmpeg(), "-v", "error", "-i", str(path), "-map", "0", "-f", "null", "-"]

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import PermanentError
 from pipeline.plan import plan
-from tests.films import PROGRAMS, Darkroom, Film, assert_clean, assert_steady_movie, chunked, runs
+from tests.films import PROGRAMS, Darkroom, Film, assert_clean, assert_steady_movie, chunked, other_build, runs
 from tests.footage import LEVELS, counted, number, pictures, sound
 from tests.hls import violations
 
@@ -68,18 +68,11 @@ def test_another_builds_header_is_no_obstacle_when_decoders_agree(tmp_path: Path
     assert Film(tmp_path / "out" / "stored", probe, made).mp4.is_file()
 
 
-def other_build(folder: Path) -> str:
-    """An ffmpeg whose x264 makes another decoder configuration of the same settings."""
-    script = folder / "other"
-    other = 'for word; do [ "$word" = high ] && word=main; set -- "$@" "$word"; shift; done'
-    script.write_text(f'#!/bin/sh\n{other}\nexec "{PROGRAM}" "$@"\n')
-    script.chmod(0o755)
-    return str(script)
-
-
 def test_chunks_whose_decoders_disagree_are_set_apart_and_the_movie_is_encoded_again(tmp_path: Path) -> None:
     source = counted(tmp_path / "film.mp4", rate="30000/1001")
-    room, other = (Darkroom(each, source, tmp_path / "out", chunked(4)) for each in (PROGRAM, other_build(tmp_path)))
+    room, other = (
+        Darkroom(each, source, tmp_path / "out", chunked(4)) for each in (PROGRAM, other_build(PROGRAM, tmp_path))
+    )
     probe = room.probe
     made = plan(probe, room.config)
     for part in made.parts:
