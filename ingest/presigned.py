@@ -6,6 +6,7 @@ Companion server.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ from pipeline.reception import MOST_PARTS
 
 MOST_BYTES = 1024 * 1024
 """Of a request's JSON or XML: ten thousand parts have their ETags in it."""
+_UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-")
 _XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
@@ -138,13 +140,13 @@ class Presigned:
 
     async def _form(self, request: Request, said: Mapping[str, Any], name: str, mime_type: str) -> tuple[Media, Any]:
         project_id, limits = await self._let_in(request, said)
-        media, form = await self.direct.form(project_id, name.rpartition("/")[2], mime_type, limits)
+        media, form = await self.direct.form(project_id, _named(name), mime_type, limits)
         request.state.facts.update(project_id=project_id, media_id=media.id)
         return media, form
 
     async def _begun(self, request: Request, said: Mapping[str, Any], name: str, mime_type: str) -> tuple[Media, str]:
         project_id, limits = await self._let_in(request, said)
-        media, upload_id = await self.direct.begin(project_id, name.rpartition("/")[2], mime_type, limits)
+        media, upload_id = await self.direct.begin(project_id, _named(name), mime_type, limits)
         request.state.facts.update(project_id=project_id, media_id=media.id)
         return media, upload_id
 
@@ -195,6 +197,11 @@ def _number(value: object) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MOST_PARTS)) and 1 <= int(text) <= MOST_PARTS):
         raise ProblemError("part_number_invalid")
     return int(text)
+
+
+def _named(proposed: str) -> str:
+    """The file's name in the key that a client proposes: Uppy's begin with a UUID."""
+    return _UUID.sub("", proposed.rpartition("/")[2])
 
 
 def _metadata(request: Request) -> dict[str, str]:
