@@ -11,9 +11,8 @@ from rich.console import Console
 from ops import bars
 from pipeline import deadletters
 from pipeline.adapters.wiring import Services
-from pipeline.backfill import Wanted, find, lacking, owe, target, under_way
+from pipeline.backfill import Wanted, find, missing, owe, target, under_way
 from pipeline.ledger import Ledger
-from pipeline.plan import Plan
 from pipeline.ports import Records
 from pipeline.rows import task_of
 from pipeline.tasks import SHARDS, stage_of
@@ -40,9 +39,8 @@ def preview(services: Services, wanted: Wanted) -> None:
     counts: Counter[str] = Counter()
     media = 0
     for each in find(services.ledger.records, wanted):
-        lacked = lacking(each, target(each, services.pipeline, wanted))
-        if lacked is not None:
-            names = _names(lacked)
+        names = missing(each, target(each, services.pipeline, wanted))
+        if names:
             print(f"{each.id}: {', '.join(names)}")
             counts.update(names)
             media += 1
@@ -116,15 +114,6 @@ def _owed(records: Records) -> set[str]:
             if len(rows) < _BATCH:
                 break
     return {media_id for media_id, key in found if stage_of(key) == STAGE}
-
-
-def _names(lacked: Plan) -> list[str]:
-    films = lacked.animation if "animate" in lacked.parts else None
-    return [
-        *(still.name for still in lacked.stills),
-        *(["poster"] if "poster" in lacked.parts else ()),
-        *([films.name(film) for film in films.formats] if films else ()),
-    ]
 
 
 def _require_known(services: Services, wanted: Wanted) -> None:

@@ -81,21 +81,27 @@ def target(media: Media, pipeline: Pipeline, wanted: Wanted) -> Plan:
     return Plan(parts=parts, stills=stills, animation=animation, poster=poster, video=before.video)
 
 
-def lacking(media: Media, wish: Plan) -> Plan | None:
-    """As much of the plan as is not among the media's renditions; None when everything is."""
+def missing(media: Media, wish: Plan) -> tuple[str, ...]:
+    """The names of the plan's pictures and films that are not among the media's renditions."""
+    films = wish.animation
+    suffixes = [
+        *((still.name, still.suffix) for still in wish.stills),
+        *([("poster", wish.poster.still.suffix)] if wish.poster else ()),
+        *(((films.name(film), films.suffix(film)) for film in films.formats) if films else ()),
+    ]
     there = {output.key for output in media.renditions.values()}
+    return tuple(name for name, suffix in suffixes if keys.rendition(media.project_id, media.id, suffix) not in there)
 
-    def missing(suffix: str) -> bool:
-        return keys.rendition(media.project_id, media.id, suffix) not in there
 
-    stills = tuple(still for still in wish.stills if missing(still.suffix))
-    films = wish.animation and any(missing(wish.animation.suffix(film)) for film in wish.animation.formats)
-    poster = wish.poster is not None and missing(wish.poster.still.suffix)
-    if not (stills or films or poster):
+def lacking(media: Media, wish: Plan) -> Plan | None:
+    """As much of the plan as makes what is missing; None when nothing is."""
+    names = missing(media, wish)
+    if not names:
         return None
+    films = {wish.animation.name(film) for film in wish.animation.formats} if wish.animation else set()
     pictures = ("poster",) if wish.video else ("thumbnail",)  # a poster's stills come with it, from the same frame
-    parts = (*(pictures if stills or poster else ()), *(("animate",) if films else ()))
-    return replace(wish, parts=parts, stills=stills)
+    parts = (*(pictures if set(names) - films else ()), *(("animate",) if films & {*names} else ()))
+    return replace(wish, parts=parts, stills=tuple(still for still in wish.stills if still.name in names))
 
 
 def _of_project(records: Records, project_id: str) -> Iterator[dict[str, object]]:

@@ -142,7 +142,8 @@ def test_orphans_are_printed_and_go_when_it_is_said_so(stack: Running, tmp_path:
 
 def test_what_is_ready_gets_what_is_configured_now(stack: Running, tmp_path: Path) -> None:
     project = "backfill"
-    ids = [stack.upload(builders.photo(tmp_path / f"{side}.jpg", (side, side)), project) for side in (700, 800)]
+    film = builders.video(tmp_path / "film.mp4", (700, 500), seconds=1, rate="10")
+    ids = [stack.upload(path, project) for path in (builders.photo(tmp_path / "photo.jpg", (700, 700)), film)]
     before = [stack.settled(media_id) for media_id in ids]
     toml = Path(stack.env["PIPELINE"])
     shipped = toml.read_text()

@@ -66,6 +66,22 @@ def test_a_photo_comes_out_with_all_its_stills(stack: Running, tmp_path: Path) -
     assert get(record["urls"]["original"]).headers["content-disposition"].startswith("attachment")
 
 
+def test_an_animated_image_comes_out_as_a_film_too(stack: Running, tmp_path: Path) -> None:
+    pictures = [Image.new("RGB", (120, 90), colour) for colour in ("red", "lime", "blue")]
+    gif = tmp_path / "moving.gif"
+    pictures[0].save(gif, save_all=True, append_images=pictures[1:], duration=[100, 400, 250], loop=0)
+    record = stack.settled(stack.upload(gif, "gifs"))
+    assert (record["status"], record["probe"]["frames"], record["probe"]["plays"]) == ("ready", 3, 0)
+    assert record["urls"].keys() >= {"thumbnail", "large", "animation", "animation.webm"}
+    for name, mime_type in (("animation", "video/mp4"), ("animation.webm", "video/webm")):
+        answer = get(record["urls"][name])
+        rendition = record["renditions"][name]
+        assert answer.headers["content-type"] == rendition["mimeType"] == mime_type
+        assert (rendition["width"], rendition["height"], rendition["duration"]) == (120, 90, 0.75)
+        with av.open(io.BytesIO(answer.content), "r") as container:
+            assert [round(1000 * (frame.time or 0)) for frame in container.decode(video=0)] == [0, 100, 500, 740]
+
+
 def test_a_video_comes_out_as_hls_mp4_and_poster(stack: Running, tmp_path: Path) -> None:
     film = builders.video(tmp_path / "clip.mp4", (640, 360), seconds=5)
     record = stack.settled(stack.upload(film, "videos"))

@@ -1,5 +1,7 @@
 """Animated images as films, made by real children and judged by what a player would show, and when."""
 
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import av
 import pytest
-from PIL import Image
+from PIL import Image, ImageStat
 
 from pipeline.animations import Animation
 from pipeline.errors import PermanentError
@@ -21,6 +23,7 @@ from workers import animation
 from workers.endings import ChildFailedError
 from workers.jobs import Job, Made
 
+CORPUS = os.environ.get("CORPUS_DIR", "")
 TICK = 1.0
 """Milliseconds by which a picture may come early or late."""
 SIDE = 24
@@ -212,6 +215,40 @@ def test_an_encoder_that_leaves_is_what_is_told(tmp_path: Path) -> None:
     with pytest.raises(ChildFailedError) as caught:
         animation.animate(job(moving(tmp_path / "moving.gif", [50] * 40, (400, 400)), settings))
     assert "impossible" in caught.value.stderr_tail
+
+
+@pytest.mark.skipif(not CORPUS, reason="CORPUS_DIR is not set")
+@pytest.mark.parametrize(
+    ("name", "frames", "seconds", "size"),
+    [
+        ("apng_ball.png", 20, 1.5, (100, 100)),
+        ("gif_banana.gif", 8, 0.8, (120, 128)),
+        ("gif_nyan.gif", 12, 0.84, (500, 198)),
+        ("webp_animated_alpha.webp", 14, 0.6, (480, 480)),
+    ],
+)
+def test_what_moves_in_the_corpus_is_filmed(
+    name: str, frames: int, seconds: float, size: tuple[int, int], tmp_path: Path
+) -> None:
+    source = tmp_path / name
+    shutil.copy(Path(CORPUS) / name, source)
+    made = animation.animate(job(source))
+    assert {(file.width, file.height, file.duration) for file in made.files} == {(*size, seconds)}
+    stored = films(made)
+    for film in stored.values():
+        assert len(film.times) == frames + 1
+        assert film.ends == pytest.approx(1000 * seconds, abs=TICK)
+    first = Image.open(source).convert("RGBA").crop((0, 0, *size))
+    clear = stored["animation.webm"].pictures[0]
+    for one, other in zip(_on_white(first), _on_white(clear), strict=True):
+        assert abs(one - other) < 3
+    assert abs(ImageStat.Stat(first.getchannel("A")).mean[0] - ImageStat.Stat(clear.getchannel("A")).mean[0]) < 3
+
+
+def _on_white(picture: Image.Image) -> list[float]:
+    page = Image.new("RGBA", picture.size, "white")
+    page.alpha_composite(picture)
+    return ImageStat.Stat(page.convert("RGB")).mean
 
 
 def _at(picture: Image.Image, place: tuple[int, int]) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import deadletters, keys, recovery
 from pipeline.animations import Animation
-from pipeline.backfill import Wanted, find, lacking, owe, target, under_way
+from pipeline.backfill import Wanted, find, lacking, missing, owe, target, under_way
 from pipeline.errors import LeaseLostError
 from pipeline.events import Backfilled, Died, Made, Stored, Validated
 from pipeline.lifecycle import backfill_key
@@ -63,11 +63,14 @@ def brought(world: World, media: Media) -> Task:
 
 
 def names(media: Media, pipeline: object = AFTER, wanted: Wanted = ALL) -> set[str]:
-    """What the media lacks, by name, the films as one."""
-    lacked = lacking(media, target(media, pipeline, wanted))  # type: ignore[arg-type]
-    if lacked is None:
-        return set()
-    return {still.name for still in lacked.stills} | ({*lacked.parts} - {"thumbnail"})
+    """What the media lacks, by name."""
+    return {*missing(media, target(media, pipeline, wanted))}  # type: ignore[arg-type]
+
+
+def parts(media: Media, pipeline: object = AFTER) -> tuple[str, ...]:
+    """What has to be done about it."""
+    lacked = lacking(media, target(media, pipeline, ALL))  # type: ignore[arg-type]
+    return lacked.parts if lacked else ()
 
 
 def test_a_media_lacks_what_was_made_by_another_recipe() -> None:
@@ -97,14 +100,16 @@ def test_one_still_is_meant_with_all_its_formats() -> None:
 def test_an_animated_image_of_before_lacks_its_film() -> None:
     moving = ready(World(), replace(PHOTO, frames=9))
     filmed = replace(BEFORE, animation=Animation())
-    assert names(moving, filmed) == {"animate"}
+    assert names(moving, filmed) == {"animation", "animation.webm"}
+    assert parts(moving, filmed) == ("animate",)
     assert target(moving, filmed, ALL).parts == ("thumbnail", "animate")
     assert names(ready(World()), filmed) == set()
 
 
 def test_a_video_gets_its_pictures_anew_and_keeps_its_ladder() -> None:
     film = ready(World(), FILM)
-    assert names(film) == {"small", "poster"}  # the part that makes the stills of a video
+    assert names(film) == {"small"}
+    assert parts(film) == ("poster",)  # it makes the stills of a video
     assert target(film, AFTER, ALL).video == Plan.from_dict(film.plan or {}).video
 
 
