@@ -25,7 +25,7 @@ _ANCHORS: Mapping[Gravity, tuple[float, float]] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Frame:
+class Framing:
     """The region `crop` of a picture, resampled to `size`, on a canvas of `canvas` pixels with its corner at `corner`.
 
     `crop` is left, top, right and bottom in the picture's pixels, and may cut through some.
@@ -45,7 +45,7 @@ class Frame:
 
 def frame(
     width: int, height: int, box: tuple[int, int], fit: Fit = "inside", gravity: Gravity = "centre", *, upscale: bool
-) -> Frame:
+) -> Framing:
     """How a picture of `width` x `height` pixels is fitted into `box`, never 0 pixels wide or high.
 
     `inside` keeps all of it and is as large as the box allows; `contain` is the same on a canvas of the box's size;
@@ -58,15 +58,15 @@ def frame(
         if scale > 1 and not upscale:
             size = (max(1, round(box[0] / scale)), max(1, round(box[1] / scale)))
             left, top = round((width - size[0]) * across), round((height - size[1]) * down)
-            return Frame((left, top, left + size[0], top + size[1]), size, size)
+            return Framing((left, top, left + size[0], top + size[1]), size, size)
         kept = (min(width, box[0] / scale), min(height, box[1] / scale))
         start = ((width - kept[0]) * across, (height - kept[1]) * down)
-        return Frame((*start, min(width, start[0] + kept[0]), min(height, start[1] + kept[1])), box, box)
+        return Framing((*start, min(width, start[0] + kept[0]), min(height, start[1] + kept[1])), box, box)
     size = inside(width, height, *box, upscale=upscale)
     whole = (0.0, 0.0, float(width), float(height))
     if fit == "inside":
-        return Frame(whole, size, size)
-    return Frame(whole, size, box, (round((box[0] - size[0]) * across), round((box[1] - size[1]) * down)))
+        return Framing(whole, size, size)
+    return Framing(whole, size, box, (round((box[0] - size[0]) * across), round((box[1] - size[1]) * down)))
 
 
 def inside(width: int, height: int, most_width: int, most_height: int, *, upscale: bool = False) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, is_dataclass
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
-from pipeline.framing import Fit, Frame, Gravity, frame
+from pipeline.framing import Fit, Framing, Gravity, frame
 
 Format = Literal["jpeg", "webp", "avif"]
 
@@ -87,7 +87,7 @@ class Still:
         """The still's MIME type."""
         return IMAGE_TYPES[self.format][1]
 
-    def frame(self, width: int, height: int) -> Frame:
+    def frame(self, width: int, height: int) -> Framing:
         """How a picture of that size in pixels becomes this still."""
         box = (self.width, self.height)
         return frame(width, height, box, self.fit, self.gravity, upscale=self.upscale)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -54,10 +55,19 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("heights.jpg", "yuvj440p"),
         ("quarters.jpg", "yuvj411p"),
         ("luma.tiff", "yuv422p"),
+        ("deep.avif", "yuv420p10le"),
     ],
 )
 def test_deep_pixels_and_odd_chroma_look_as_they_should(name: str, pixels: str, plain: Path, tmp_path: Path) -> None:
     assert right(builders.converted(plain, tmp_path / name, pixels))
+
+
+def test_a_deep_heic_looks_as_it_should(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pillow_heif.options, "SAVE_HDR_TO_12_BIT", False)
+    with Image.open(plain) as picture:
+        deep = b"".join(bytes((0, value)) for value in picture.tobytes())
+        pillow_heif.from_bytes(mode="RGB;16", size=picture.size, data=deep).save(tmp_path / "deep.heic", quality=90)
+    assert right(tmp_path / "deep.heic")
 
 
 @pytest.mark.parametrize("options", [{"keep_rgb": True}, {"progressive": True}, {"restart_marker_rows": 2}])

@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageColor
 
-from pipeline.framing import Frame
+from pipeline.framing import Framing
 from pipeline.renditions import Still
 
 OPAQUE = frozenset({"jpeg"})
@@ -11,7 +11,7 @@ OPAQUE = frozenset({"jpeg"})
 _FULL = 255
 
 
-def lay(picture: Image.Image, frame: Frame, still: Still) -> Image.Image:
+def lay(picture: Image.Image, frame: Framing, still: Still) -> Image.Image:
     """The picture in its place on the canvas; what is transparent in it stays so."""
     if frame.canvas == picture.size:
         return picture

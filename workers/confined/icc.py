@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 
+from workers.confined import hdr
+
 _D50 = (0.9642, 1.0, 0.8249)  # the profile connection space, ICC.1:2022 section 7.2.16
 _D65 = (0.3127, 0.3290)
 # CIE 1931 chromaticities x, y of red, green and blue: H.273 table 2.
@@ -34,22 +36,26 @@ Matrix = tuple[tuple[float, ...], ...]
 @cache
 def srgb() -> bytes:
     """The profile of sRGB (IEC 61966-2-1)."""
-    return _profile("sRGB", 1, 13)
+    return _profile("sRGB", 1, _formula(_SRGB_CURVE))
 
 
 @cache
 def coded(primaries: int, transfer: int) -> bytes | None:
-    """The profile of colours that H.273 numbers; None for sRGB itself, and for what no such profile can say (HDR)."""
-    if primaries not in _PRIMARIES or transfer not in _CURVES:
+    """The profile of colours that H.273 numbers; None for sRGB itself, and for numbers that are not known.
+
+    That of a high dynamic range rolls off what is brighter than white.
+    """
+    if primaries not in _PRIMARIES or (primaries == 1 and _CURVES.get(transfer) is _SRGB_CURVE):
         return None
-    if primaries == 1 and _CURVES[transfer] is _SRGB_CURVE:
-        return None
-    return _profile(f"H.273 {primaries}/{transfer}", primaries, transfer)
+    name = f"H.273 {primaries}/{transfer}"
+    if transfer in _CURVES:
+        return _profile(name, primaries, _formula(_CURVES[transfer]))
+    samples = hdr.curve(transfer)
+    return _profile(name, primaries, _table(samples)) if samples else None
 
 
-def _profile(name: str, primaries: int, transfer: int) -> bytes:
+def _profile(name: str, primaries: int, curve: bytes) -> bytes:
     red, green, blue = zip(*_to_d50(_PRIMARIES[primaries]), strict=True)
-    curve = _curve(_CURVES[transfer])
     tags = {
         b"desc": _text(name),
         b"cprt": _text("No copyright"),
@@ -122,9 +128,14 @@ def _xyz(values: Sequence[float]) -> bytes:
     return b"XYZ " + bytes(4) + b"".join(map(_fixed, values))
 
 
-def _curve(parameters: Sequence[float]) -> bytes:
+def _formula(parameters: Sequence[float]) -> bytes:
     kind = 3 if len(parameters) > 1 else 0
     return b"para" + bytes(4) + struct.pack(">HH", kind, 0) + b"".join(map(_fixed, parameters))
+
+
+def _table(samples: Sequence[float]) -> bytes:
+    values = (round(65535 * min(1.0, sample)) for sample in samples)
+    return b"curv" + bytes(4) + struct.pack(f">I{len(samples)}H", len(samples), *values)
 
 
 def _text(text: str) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline.framing import Frame
+from pipeline.framing import Framing
 from pipeline.renditions import Still
 from workers.confined import admission, metadata, pixels
 from workers.confined.canvas import lay
@@ -179,7 +179,7 @@ def cascade(image: Image.Image, stills: Sequence[Still], order: Order) -> tuple[
     return [made[at] for at in range(len(stills))], image
 
 
-def _whole(frame: Frame, shown: tuple[int, int]) -> tuple[int, int]:
+def _whole(frame: Framing, shown: tuple[int, int]) -> tuple[int, int]:
     """The size of all of the picture at the frame's scale, never enlarged."""
     if frame.crop == (0.0, 0.0, float(shown[0]), float(shown[1])):
         return min(frame.size[0], shown[0]), min(frame.size[1], shown[1])
