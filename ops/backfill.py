@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from rich.console import Console
 
 from ops import bars
+from ops.hands import borrowed
+from ops.rundir import RunDir
 from pipeline import deadletters
 from pipeline.adapters.wiring import Services
 from pipeline.backfill import Wanted, find, missing, owe, target, under_way
-from pipeline.ledger import Ledger
 from pipeline.ports import Records
 from pipeline.rows import task_of
 from pipeline.tasks import SHARDS, stage_of
@@ -47,8 +48,10 @@ def preview(services: Services, wanted: Wanted) -> None:
     print(f"{media} media lack something" + "".join(f"; {name}: {count}" for name, count in sorted(counts.items())))
 
 
-def run(services: Services, wanted: Wanted, stop: threading.Event, *, detached: bool) -> None:
+def run(run_dir: RunDir, services: Services, wanted: Wanted, stop: threading.Event, *, detached: bool) -> None:
     """Owe each media what it lacks and, unless detached, show how far the workers are until they are done.
+
+    A stack on this machine is lent workers for as long as that takes.
 
     It may be interrupted at any time and run again: what is owed is worked on, what is made is not owed again.
 
@@ -67,9 +70,9 @@ def run(services: Services, wanted: Wanted, stop: threading.Event, *, detached: 
         new, old, complete = (list(outcomes.values()).count(each) for each in (True, False, None))
         shown.show(STAGE, f"{new} owed, {old} owed before, {complete} complete", 0.0)
         if not detached:
-            _follow(ledger, [each for each, owed in outcomes.items() if owed is not None], shown, stop)
+            _follow(run_dir, services, [each for each, owed in outcomes.items() if owed is not None], shown, stop)
     if stop.is_set():
-        console.print("Stopped watching; what is owed is worked on. Run it again to go on.", soft_wrap=True)
+        console.print("Stopped. What is owed stays owed: run it again to go on.", soft_wrap=True)
     elif not detached:
         dead = sum(1 for _ in deadletters.find(services.ledger.records, deadletters.Wanted(stage=STAGE)))
         told = f"{dead} could not be made: make dead STAGE={STAGE}" if dead else "Everything is there."
@@ -89,17 +92,21 @@ def moment(text: str) -> datetime:
     return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
-def _follow(ledger: Ledger, media: list[str], shown: bars.Bars, stop: threading.Event) -> None:
+def _follow(run_dir: RunDir, services: Services, media: list[str], shown: bars.Bars, stop: threading.Event) -> None:
     """Show how many of the media are done. The index tells how many are left, at the end, for it may lag, the rows."""
-    waiting, total = media, len(media)
-    while waiting and not stop.is_set():
-        left = len(_owed(ledger.records) & set(waiting))
-        if not left:
-            waiting = [each for each in waiting if under_way(ledger, each)]
-            left = len(waiting)
-        shown.show(STAGE, f"{total - left} of {total} made", (total - left) / total)
-        if left:
-            stop.wait(LOOK)
+    if not media:
+        return
+    ledger, waiting, total = services.ledger, media, len(media)
+    with borrowed(run_dir, services.pipeline.stage(STAGE).queue) as look:
+        while waiting and not stop.is_set():
+            left = len(_owed(ledger.records) & set(waiting))
+            if not left:
+                waiting = [each for each in waiting if under_way(ledger, each)]
+                left = len(waiting)
+            shown.show(STAGE, f"{total - left} of {total} made", (total - left) / total)
+            if left:
+                look()
+                stop.wait(LOOK)
 
 
 def _owed(records: Records) -> set[str]:

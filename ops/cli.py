@@ -178,7 +178,7 @@ def _backfill(given: argparse.Namespace) -> None:
     if given.dry_run:
         backfill.preview(_services(), wanted)
     else:
-        backfill.run(_services(), wanted, stop_event(), detached=given.detach)
+        backfill.run(_run_dir(), _services(), wanted, stop_event(), detached=given.detach)
 
 
 def _orphans(given: argparse.Namespace) -> None:

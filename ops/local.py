@@ -61,7 +61,8 @@ def started(run_dir: RunDir, environ: Mapping[str, str], display: Display, stop:
         run_dir.forget()
         port = _free_port(environ.get("PORT") or "8000")
         toml = Path(environ.get("PIPELINE") or PROJECT / "pipeline.toml").resolve()
-        queues = tuple(config.load(toml).threads)
+        rules = config.load(toml)
+        queues = [queue for queue in rules.threads if queue not in rules.on_demand]
         picked = run_dir.ports(SERVER_PORTS)
         store = stores.choose(environ, run_dir.path.resolve() / "records.sqlite", f"http://{HOST}:{picked['dynamodb']}")
         valkey = servers.valkey(run_dir.path / "valkey", picked["valkey"])

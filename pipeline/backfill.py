@@ -78,7 +78,7 @@ def target(media: Media, pipeline: Pipeline, wanted: Wanted) -> Plan:
     poster = now.poster if now.poster and wanted.names("poster") else before.poster
     animate = ("animate",) if animation and "animate" not in before.parts else ()
     parts = (*before.parts, *animate)
-    return Plan(parts=parts, stills=stills, animation=animation, poster=poster, video=before.video)
+    return replace(before, parts=parts, stills=stills, animation=animation, poster=poster, recipe="")
 
 
 def missing(media: Media, wish: Plan) -> tuple[str, ...]:

@@ -70,8 +70,9 @@ class Pipeline:
     `metadata` is what a photo's record tells of its making, `threads` the number of worker threads by queue, `most_of`
     how many tasks of one project may run at once, where that is bounded, `memory` the bytes of address space that a
     queue's children get whatever their plan says, `room` the bytes that all pictures decoded at once in one worker
-    process may take; `give_up`, `backlog` and `orphan_wait` are seconds. One caller may send `rate` requests, the first
-    number in as many seconds as the second says, and be uploading `bytes_at_once`.
+    process may take, `nice` by how much a queue's workers give way to all others, `on_demand` the queues that
+    nobody works on all day; `give_up`, `backlog` and `orphan_wait` are seconds. One caller may send `rate` requests,
+    the first number in as many seconds as the second says, and be uploading `bytes_at_once`.
     """
 
     limits: Limits
@@ -90,6 +91,7 @@ class Pipeline:
     memory: Mapping[str, int]
     room: int
     nice: Mapping[str, int]
+    on_demand: frozenset[str]
     publish_originals: bool
     give_up: float
     backlog: float
@@ -167,6 +169,7 @@ def build(file: schema.File) -> Pipeline:
             {name: table.memory for name, table in file.queues.items() if table.memory is not None}
         ),
         room=file.decoding.memory,
+        on_demand=frozenset(name for name, table in file.queues.items() if table.on_demand),
         nice=MappingProxyType({name: table.nice for name, table in file.queues.items()}),
         publish_originals=file.serving.publish_originals,
         give_up=file.give_up,

@@ -64,6 +64,7 @@ class Queue(Table):
     per_project: Count | None = None
     memory: Bytes | None = None
     nice: Annotated[int, Field(ge=0, le=19)] = 0
+    on_demand: bool = False
 
 
 class DecodingTable(Table):

@@ -110,7 +110,9 @@ def test_a_video_gets_its_pictures_anew_and_keeps_its_ladder() -> None:
     film = ready(World(), FILM)
     assert names(film) == {"small"}
     assert parts(film) == ("poster",)  # it makes the stills of a video
-    assert target(film, AFTER, ALL).video == Plan.from_dict(film.plan or {}).video
+    before, after = Plan.from_dict(film.plan or {}), target(film, AFTER, ALL)
+    assert (after.video, after.storyboard, after.preview) == (before.video, before.storyboard, before.preview)
+    assert after.parts == before.parts
 
 
 def test_what_is_owed_twice_is_made_once_and_swapped_in() -> None:
