@@ -1,6 +1,6 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: help run demo test keys chaos soak bench-redelivery bench-fairness bench-ingest bench-encoders bench-images bench-streaming check format compose-test clean dead redrive replay orphans backfill contact-sheet
+.PHONY: help run demo test keys chaos soak bench-redelivery bench-fairness bench-video bench-ingest bench-encoders bench-images bench-streaming check format compose-test clean dead redrive replay orphans backfill contact-sheet
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
@@ -44,6 +44,9 @@ bench-images: $(VENV) ## Measure stills beside sharp, pyvips, ImageMagick, Pillo
 
 bench-streaming: $(VENV) ## Measure what libvips saves of a photo's stills (FILES="a.jpg b.jpg")
 	@exec .venv/bin/python -m benchmarks.streaming $(FILES) $(ARGS)
+
+bench-video: $(VENV) ## Measure what the ladder costs and how it looks, beside others (ARGS="--size 3840x2160 --seconds 16")
+	@exec .venv/bin/python -m benchmarks.video $(ARGS)
 
 check: $(VENV) ## Check style, types and the contracts between packages
 	.venv/bin/ruff check

@@ -14,6 +14,7 @@ import av
 from pipeline.animations import Animation
 from pipeline.ladder import Audio, Rung, VideoSettings
 from pipeline.limits import Limits
+from pipeline.plan import Config as Rules
 from pipeline.plan import Plan, VideoPlan, plan
 from pipeline.probes import Probe
 from pipeline.progress import Report
@@ -73,7 +74,7 @@ class Darkroom:
     program: str
     source: Path
     folder: Path
-    config: Config = field(default_factory=Config)
+    config: Rules = field(default_factory=Config)
 
     @property
     def probe(self) -> Probe:
