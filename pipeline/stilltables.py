@@ -10,7 +10,7 @@ from pipeline.renditions import EFFORTS, LARGEST, QUALITIES, Fact, Format, Kept,
 from pipeline.tables import BEST, Quality, Table, mapping
 
 RESERVED = frozenset(
-    {"original", "poster", "storyboard", "hls", "mp4", "webm", "animation", "audio", "video", "placeholder"}
+    {"original", "poster", "preview", "storyboard", "hls", "mp4", "webm", "animation", "audio", "video", "placeholder"}
 )
 """Names in a record's `urls` that are not a still's to take."""
 

@@ -36,7 +36,7 @@ def test_demo_brings_a_photo_and_a_video_through_and_leaves_nothing_running(tmp_
         assert any(line.startswith(output) and "http://127.0.0.1:" in line for line in lines), output
     page = (tmp_path / "run" / "demo" / "index.html").read_text()
     assert page.count("<img ") == 5 + 6  # the photo's stills, the video's and its poster
-    assert page.count("<video ") == 1
+    assert page.count("<video ") == 2  # the film and its preview
     assert leftovers.find(tmp_path / "run") == []
 
 

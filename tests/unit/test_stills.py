@@ -208,6 +208,16 @@ def test_a_wide_gamut_is_converted_and_tagged_or_kept(tmp_path: Path) -> None:
         assert made["b"].info["icc_profile"] == wide
 
 
+def test_a_profile_that_would_outweigh_the_still_is_not_kept(tmp_path: Path) -> None:
+    wide = icc.coded(12, 13)
+    assert wide
+    heavy = (len(wide) + 70_000).to_bytes(4, "big") + wide[4:] + bytes(70_000)
+    source = builders.photo(tmp_path / "photo.png", picture=Image.new("RGB", (90, 90), (234, 51, 35)), profile=heavy)
+    picture = make(source, Still(name="a", width=50, height=50, quality=95, keep_profile=True))["a"]
+    assert picture.info["icc_profile"] == icc.srgb()
+    assert near(colour_at(picture, 0.5, 0.5), (255, 0, 0), 6)
+
+
 def test_only_rgb_is_kept_in_its_own_colours(tmp_path: Path) -> None:
     """CMYK has no place on a screen; a profile that does not fit its pixels says nothing."""
     wide = icc.coded(12, 13)

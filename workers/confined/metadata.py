@@ -43,6 +43,8 @@ def facts(image: ImageFile.ImageFile, wanted: Collection[Fact]) -> dict[str, Any
 
 def owner(image: ImageFile.ImageFile, kept: Collection[Kept]) -> bytes:
     """The original's copyright notice and its maker's name, as far as they are to be kept, as Exif; else nothing."""
+    if not {"copyright", "credit"} & set(kept):
+        return b""
     with suppress(Exception):
         exif, iptc = image.getexif(), IptcImagePlugin.getiptcinfo(image) or {}
         texts = {
