@@ -7,8 +7,9 @@ from html import escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from ingest.openapi import Json, document
+from ingest.openapi import document
 from ingest.problems import PROBLEMS
+from ingest.schemas import Json
 from pipeline.limits import Limits
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
