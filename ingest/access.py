@@ -22,7 +22,9 @@ _PREFLIGHT = {
         (
             *("Authorization", "Content-Type", "Idempotency-Key", "X-Project-Id", "X-Request-Id", "X-Requested-With"),
             *("X-HTTP-Method-Override", "Tus-Resumable", "Upload-Length", "Upload-Offset", "Upload-Metadata"),
-            *("Upload-Defer-Length", "Upload-Concat", "Upload-Checksum"),
+            *("Upload-Defer-Length", "Upload-Concat", "Upload-Checksum", "Last-Event-ID", "Content-MD5", "Digest"),
+            *("Content-Digest", "Repr-Digest"),
+            *(f"x-amz-checksum-{name}" for name in ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")),
         )
     ),
     "Access-Control-Max-Age": "600",
