@@ -36,8 +36,8 @@ class Limits:
     """The most that is accepted.
 
     Bytes; pixels of one frame; pixels of one side; frames of an animation; pixels of all its frames together; seconds;
-    tracks. `accept` are MIME types as inspection names them; `truncated` is what becomes of a
-    JPEG whose end is missing.
+    tracks. `accept` are MIME types as inspection names them; `truncated` is what becomes of a JPEG or a video whose end
+    is missing.
     """
 
     bytes: int

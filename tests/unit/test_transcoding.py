@@ -6,11 +6,15 @@ from pathlib import Path
 import pytest
 
 from pipeline.plan import plan
+from pipeline.probes import Probe
 from pipeline.progress import Report
-from tests.films import PROGRAMS, Config, Darkroom, Film, assert_steady, chunked
+from tests.builders import cut
+from tests.films import LIMITS, PROGRAMS, Config, Darkroom, Film, assert_steady, chunked
 from tests.footage import LEVELS, colour, counted, frames, number, pictures, sound, write
 from workers import transcoding
 from workers.endings import ChildFailedError, ChildStalledError
+from workers.inspection import inspect
+from workers.processes import Children
 from workers.transcoding import FrameCountError
 
 RED = ("-f", "lavfi", "-i", "color=red:size=320x180:rate=25:duration=2")
@@ -102,6 +106,25 @@ def test_what_the_container_promises_beyond_the_last_frame_makes_empty_chunks(pr
     for part in made.parts:
         room.make(boast, made, part)
     assert numbers(Film(room.folder / "stored", boast, made)) == [n % LEVELS for n in range(125)]
+
+
+def test_a_video_that_breaks_off_plays_as_far_as_it_goes(program: str, tmp_path: Path) -> None:
+    whole = counted(tmp_path / "whole.mp4", seconds=12, options=("-movflags", "+faststart"))
+    source = cut(whole, tmp_path / "cut.mp4", 0.6)
+    room = Darkroom(program, source, tmp_path / "out", chunked(4))
+    probe = inspect(source, Children(), replace(LIMITS, truncated="accept-with-warning"))
+    assert isinstance(probe, Probe)
+    assert probe.warnings == ("video_truncated",)
+    assert 3 < (probe.duration or 0) < 11
+    made = plan(probe, room.config)
+    for part in made.parts:
+        room.make(probe, made, part)
+    film = Film(room.folder / "stored", probe, made)
+    shown = numbers(film)
+    assert len(shown) / 25 == pytest.approx(probe.duration, abs=0.5)
+    whole_until = len(shown) - 8  # frames that are stored out of order lack others at the break
+    assert shown[:whole_until] == [n % LEVELS for n in range(whole_until)]
+    assert_steady(film)
 
 
 @pytest.mark.parametrize(("count", "name"), [(1, "one"), (2, "two"), (5, "five")])

@@ -70,9 +70,11 @@ def decodable(stream: Stream) -> bool:
     return getattr(stream, "codec_context", None) is not None
 
 
-def breaks_off(stream: VideoStream, size: int) -> bool:
-    """Whether the container's index points beyond the end of the file, as in a download that stopped."""
-    return any(entry.pos + entry.size > size for entry in stream.index_entries)
+def breaks_off(stream: VideoStream, size: int) -> float | None:
+    """After how many seconds a file breaks off whose index points beyond its end, as in a download that stopped."""
+    beyond = [entry.timestamp for entry in stream.index_entries if entry.pos + entry.size > size]
+    first = min((entry.timestamp for entry in stream.index_entries), default=0)
+    return float((min(beyond) - first) * (stream.time_base or 0)) if beyond else None
 
 
 def keyframe_gap(container: InputContainer, stream: VideoStream) -> float | None:

@@ -26,6 +26,7 @@ _OPTIONS = {
     "probesize": "20000000",
     "analyzeduration": "20000000",
 }
+TRUNCATED = "video_truncated"  # the reason, and the warning where it is accepted
 _PATIENCE = 500  # packets that may fail before the first picture: a recording of a broadcast starts anywhere
 _INTERLACED = frozenset({2, 3, 4, 5})  # libavcodec, AVFieldOrder: TT, BB, TB, BT
 
@@ -50,8 +51,9 @@ def inspect_film(path: Path, limits: Limits) -> Probe:
         if not containers.decodable(stream):
             raise RefusedError("video_undecodable")
         declared = _admitted(_declared(container, stream, path), limits)
-        if containers.breaks_off(stream, declared.bytes):
-            raise RefusedError("video_truncated")
+        broken = containers.breaks_off(stream, declared.bytes)
+        if broken is not None and limits.truncated == "reject":
+            raise RefusedError(TRUNCATED)
         try:
             picture = _first_picture(container, stream, limits)
             lasts = containers.duration(container, stream)
@@ -61,7 +63,10 @@ def inspect_film(path: Path, limits: Limits) -> Probe:
             raise RefusedError("video_undecodable") from error
         if lasts is None:
             raise RefusedError("duration_unknown")
-        return _admitted(replace(_shown(declared, stream, picture), duration=lasts[0], video_duration=lasts[1]), limits)
+        probe = replace(_shown(declared, stream, picture), duration=lasts[0], video_duration=lasts[1])
+        if broken is not None:
+            probe = replace(probe, duration=broken, video_duration=broken, warnings=(TRUNCATED,))
+        return _admitted(probe, limits)
 
 
 def _admitted(probe: Probe, limits: Limits) -> Probe:
