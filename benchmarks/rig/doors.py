@@ -47,6 +47,11 @@ def tus(wire: Wire, body: Sample) -> Answer:
     return answer
 
 
+def straight(wire: Wire, body: Sample) -> Answer:
+    """No server between: an object in a bucket of an S3 that asks for no signature."""
+    return _taken(wire.send("PUT", f"/{PROJECT}/{body.path.name}", {}, body))
+
+
 def media_of(answer: Answer) -> str:
     """The id in an answer to `form` or `raw`."""
     return str(json.loads(answer.body)["mediaId"])

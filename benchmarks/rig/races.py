@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from benchmarks.rig import report
 from benchmarks.rig.contenders import ANCHOR, Contender
-from benchmarks.rig.doors import RefusedError
+from benchmarks.rig.doors import RefusedError, straight
 from benchmarks.rig.meter import MB, Cost, Meter
 from benchmarks.rig.stand import Stand
 from benchmarks.rig.uploading import Timing, Work, upload
@@ -109,6 +109,17 @@ def _row(name: str, run: Sequence[Lap], work: Work, ratios: tuple[float, float])
 
 def _span(seconds: Sequence[float]) -> str:
     return " / ".join(report.figure(1000 * report.percentile(seconds, percent)) for percent in (50, 99))
+
+
+def ceiling(stand: Stand, url: str, work: Work) -> None:
+    """Print what the client alone makes of the work, straight into the null sink: nobody can be faster here."""
+    body = sample(stand.folder / f"body{work.suffix}", work.size)
+    port = int(url.rpartition(":")[2])
+    with Meter([stand.supervisor.pids()["sink"]]) as meter:
+        upload(port, straight, [body], work)
+    lap = Lap(meter.cost, ())
+    print(f"\nStraight into the sink: {report.figure(lap.rate(work) / MB)} MB/s,", end=" ")
+    print(f"{report.figure(work.uploads / lap.cost.wall)} uploads/s, of its CPU {lap.cpu(work):.2f} s/GB.", flush=True)
 
 
 def port_of(server: Child) -> int:
