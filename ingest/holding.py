@@ -15,7 +15,7 @@ from pipeline import granting
 from pipeline.errors import DarkroomError, LeaseLostError
 from pipeline.ledger import Claimed, Ledger
 from pipeline.media import Media
-from pipeline.reception import Reception
+from pipeline.reception import Reception, reception_of
 from pipeline.tasks import Task
 
 log = structlog.get_logger()
@@ -28,13 +28,14 @@ Safe = tuple[int, Reception]
 class Holding:
     """Ours since `began` (s, monotonic); `want` is called when another request asks for the upload.
 
-    `over` once the row is somebody else's, or nobody's.
+    `over` once the row is somebody else's, or nobody's; `tail` is what the request before had left.
     """
 
     def __init__(self, claimed: Claimed, began: float, ledger: Ledger, threads: Executor) -> None:
         """The row as it was taken."""
         self.task: Task = claimed.task
         self.media: Media = claimed.media
+        self.tail = reception_of(claimed.task.reception or {"part_size": 1}).tail
         self._interrupt: Callable[[], None] | None = None
         self.wanted = self.over = False
         self._ledger, self._threads = ledger, threads

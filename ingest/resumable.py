@@ -208,7 +208,7 @@ class Resumable:
             log.warning("upload_not_laid_down", media_id=holding.media.id)
 
     async def _lay_down(self, holding: Holding, safe: tuple[int, Reception]) -> None:
-        before = reception_of(holding.task.reception or {}).tail
+        before = holding.tail
         await holding.lay_down(safe, await self._now() + self.keep)
         if before is not None and before != safe[1].tail:
             with suppress(DarkroomError):  # it goes with the upload's end

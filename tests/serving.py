@@ -15,7 +15,7 @@ from ops import ports, servers
 from tests.web import web
 
 ROOT = Path(__file__).parents[1]
-STARTING = 20.0
+STARTING = 60.0
 """Seconds in which the server has to answer."""
 
 

@@ -13,6 +13,7 @@ from tests.chaos.lives import NEVER, Life
 VARIES = (
     "version",
     "updatedAt",
+    "grantUntil",
     "settledAt",
     "uploadDate",
     "position",

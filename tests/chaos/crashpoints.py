@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, NamedTuple, Protocol
 
-from pipeline import ports
+from pipeline import granting, ports
 from pipeline.ledger import Ledger
-from pipeline.tasks import Task
 from workers.processes import Children
 
 
@@ -87,14 +86,14 @@ class Watch:
 
         return watched
 
-    def renewing(self, renew: Callable[[Ledger, Task], None]) -> Callable[[Ledger, Task], None]:
-        """`Ledger.renew`, its calls told apart: the first renewal of a turn that meets one counts, others do not."""
+    def renewing(self, renew: Callable[..., Any]) -> Callable[..., Any]:
+        """A renewal, its calls told apart: the first one of a turn that meets one counts, others do not."""
 
         @wraps(renew)
-        def watched(ledger: Ledger, task: Task) -> None:
+        def watched(*args: Any) -> Any:  # noqa: ANN401 - whatever the renewal says
             self._here.renewal = self.turn in self._met and not self._renewed.is_set()
             try:
-                renew(ledger, task)
+                return renew(*args)
             finally:
                 if self._here.renewal:
                     self._renewed.set()
@@ -147,6 +146,7 @@ def watched_children(watch: Watch) -> None:
     for name in calls_of(Children):
         setattr(Children, name, watch.wrapped(f"Children.{name}", getattr(Children, name)))
     setattr(Ledger, "renew", watch.renewing(Ledger.renew))  # noqa: B010 - a method, to mypy, is not assigned to
+    setattr(granting, "advanced", watch.renewing(granting.advanced))  # noqa: B010
 
 
 def _public(port: type) -> list[tuple[str, Any]]:

@@ -1,8 +1,10 @@
 """The lives in which a process dies, each from its first byte on, and how a media may end that had such a life."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from urllib.parse import quote
 
 from pipeline import keys
 from pipeline.adoption import adopt
@@ -15,6 +17,11 @@ from pipeline.tasks import Hint
 from tests.chaos.mortal import Mortal
 from tests.serving import wait_for
 from tests.world import new_media
+
+MIB = 2**20
+TUS = {"Tus-Resumable": "1.0.0"}
+NAMED = "filename bGFyZ2UuanBn"
+"""`large.jpg`, as tus has it."""
 
 LAPSED = Lease(length=-1)
 """Whoever claims with this is dead at once."""
@@ -55,6 +62,55 @@ def video(mortal: Mortal) -> None:
 def large(mortal: Mortal) -> None:
     """A photo of several parts; once it is there it is one like any other."""
     mortal.testify(acknowledged=mortal.upload("large.jpg"))
+
+
+def resumed(mortal: Mortal) -> None:
+    """The same by tus, in three requests: bytes too few for a part, a part and a bit, the rest."""
+    content = (mortal.corpus / "large.jpg").read_bytes()
+    path = _begun(mortal, len(content))
+    at = 0
+    for size in (2 * MIB, 5 * MIB, len(content)):
+        _brought(mortal, path, at, content[at : at + size])
+        at += size
+    mortal.testify(acknowledged=path.rpartition("/")[2])
+
+
+def joined(mortal: Mortal) -> None:
+    """The same by tus, in two uploads that are put together."""
+    content = (mortal.corpus / "large.jpg").read_bytes()
+    paths = []
+    for piece in (content[: 6 * MIB], content[6 * MIB :]):
+        paths.append(_begun(mortal, len(piece), **{"Upload-Concat": "partial"}))
+        _brought(mortal, paths[-1], 0, piece)
+    headers = {**TUS, "Upload-Concat": f"final;{' '.join(paths)}", "Upload-Metadata": NAMED}
+    final = mortal.ask("POST", "/files/", headers=headers)
+    assert final.status == 201, final.body
+    mortal.testify(acknowledged=final.headers["location"].rpartition("/")[2])
+
+
+def direct(mortal: Mortal) -> None:
+    """Straight to S3, in parts; the client is no process of ours."""
+    content = (mortal.corpus / "large.jpg").read_bytes()
+    wanted = json.dumps({"filename": "large.jpg", "type": "image/jpeg"}).encode()
+    begun = json.loads(mortal.ask("POST", "/s3/multipart", body=wanted).body)
+    path, key = f"/s3/multipart/{begun['uploadId']}", f"key={quote(begun['key'])}"
+    for number, at in ((1, 0), (2, 6 * MIB)):
+        assert mortal.ask("GET", f"{path}/{number}?{key}").status == 200
+        body = content[at : at + 6 * MIB]
+        mortal.plain.objects.put_part(begun["key"], begun["uploadId"], number, body)
+    done = mortal.ask("POST", f"{path}/complete?{key}")
+    assert done.status == 200, done.body
+    mortal.testify(acknowledged=begun["mediaId"])
+
+
+def formed(mortal: Mortal) -> None:
+    """Straight to S3, in one form."""
+    form = json.loads(mortal.ask("GET", "/s3/params?filename=photo.jpg&type=image/jpeg").body)
+    key = form["fields"]["key"]
+    mortal.plain.objects.put(key, mortal.photo(), Label("image/jpeg"))
+    done = mortal.ask("POST", "/s3/complete", body=json.dumps({"key": key}).encode())
+    assert done.status == 201, done.body
+    mortal.testify(acknowledged=form["mediaId"])
 
 
 def abandoned(mortal: Mortal) -> None:
@@ -165,6 +221,10 @@ LIVES: Mapping[str, Life] = MappingProxyType(
         "photo": Life(photo),
         "video": Life(video),
         "large": Life(large),
+        "resumed": Life(resumed),
+        "joined": Life(joined),
+        "direct": Life(direct),
+        "formed": Life(formed, otherwise=(NEVER, "upload_aborted", "ready")),  # it is found where it was put
         "abandoned": Life(abandoned, acknowledged=NEVER, otherwise=(NEVER, "upload_aborted", "upload_client_gone")),
         "refused": Life(refused, acknowledged="rejected"),
         "recovered": Life(recovered),
@@ -195,6 +255,20 @@ def _one_turn(mortal: Mortal) -> None:
     mortal.watch.turn = hint.key
     mortal.envelope.take(hint.media_id, hint.key)
     mortal.watch.turn = ""
+
+
+def _begun(mortal: Mortal, length: int, **more: str) -> str:
+    """The path of a new upload by tus."""
+    headers = {**TUS, "Upload-Length": str(length), "Upload-Metadata": NAMED, **more}
+    created = mortal.ask("POST", "/files/", headers=headers)
+    assert created.status == 201, created.body
+    return created.headers["location"]
+
+
+def _brought(mortal: Mortal, path: str, at: int, content: bytes) -> None:
+    headers = {**TUS, "Upload-Offset": str(at), "Content-Type": "application/offset+octet-stream"}
+    answer = mortal.ask("PATCH", path, body=content, headers=headers)
+    assert answer.status == 204, answer.body
 
 
 def _described(mortal: Mortal) -> Media:

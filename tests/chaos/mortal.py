@@ -4,10 +4,11 @@ import asyncio
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from types import MappingProxyType
+from typing import NamedTuple, cast
 
 from starlette.types import ASGIApp, Message
 
@@ -15,7 +16,7 @@ from ingest.access import access_of
 from ingest.app import create
 from pipeline.adapters.broker import RedisQueue
 from pipeline.adapters.wiring import Services
-from pipeline.ports import ObjectStore, Pieces, Queue, Records, Webhooks
+from pipeline.ports import ObjectStore, Pieces, Queue, Records, Signer, Webhooks
 from pipeline.tasks import Hint
 from tests.builders import ffmpeg
 from tests.chaos.crashpoints import Watch, Watched
@@ -26,6 +27,14 @@ from workers.rendering import Envelope
 from workers.tools import Tools
 
 _PIECE = 256 * 1024  # bytes of a request that come at once
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 @dataclass(frozen=True)
@@ -80,8 +89,22 @@ class Mortal:
 
     def request(self, method: str, path: str, turn: str, body: bytes = b"", *, whole: bool = True) -> tuple[int, bytes]:
         """One HTTP request, handed to the application as a server does; status 0 when nothing was answered."""
+        answer = self.ask(method, path, turn, body, whole=whole)
+        return answer.status, answer.body
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        turn: str = "ingest",
+        body: bytes = b"",
+        headers: Mapping[str, str] = MappingProxyType({"content-type": CONTENT_TYPE}),
+        *,
+        whole: bool = True,
+    ) -> Answer:
+        """The same, with headers of one's own; the query names the project, and what stands behind the path's `?`."""
         self.watch.turn = turn
-        answer = asyncio.run(self._asked(method, path, body, whole=whole))
+        answer = asyncio.run(self._asked(method, path, body, headers, whole=whole))
         self.watch.turn = ""
         return answer
 
@@ -93,29 +116,32 @@ class Mortal:
             self.envelope.take(hint.media_id, hint.key)
         self.watch.turn = ""
 
-    async def _asked(self, method: str, path: str, body: bytes, *, whole: bool) -> tuple[int, bytes]:
-        status, answer = 0, b""
+    async def _asked(self, method: str, path: str, body: bytes, headers: Mapping[str, str], *, whole: bool) -> Answer:
+        status, answer, told = 0, b"", list[tuple[bytes, bytes]]()
         pieces = [body[at : at + _PIECE] for at in range(0, len(body), _PIECE)]
         coming: list[Message] = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
         messages = iter([*coming, {"type": "http.request"}] if whole else coming)
         scope = {
             "type": "http",
             "method": method,
-            "path": path,
-            "query_string": f"projectId={self.project}".encode(),
-            "headers": [(b"host", b"127.0.0.1"), (b"content-type", CONTENT_TYPE.encode())],
+            "path": path.partition("?")[0],
+            "query_string": f"projectId={self.project}&{path.partition('?')[2]}".encode(),
+            "headers": [
+                (b"host", b"127.0.0.1"),
+                *((name.lower().encode(), value.encode()) for name, value in headers.items()),
+            ],
         }
 
         async def receive() -> Message:
             return next(messages, {"type": "http.disconnect"})
 
         async def send(message: Message) -> None:
-            nonlocal status, answer
-            status = message.get("status", status)
+            nonlocal status, answer, told
+            status, told = message.get("status", status), message.get("headers", told)
             answer += message.get("body", b"")
 
         await self.app(scope, receive, send)
-        return status, answer
+        return Answer(status, {name.decode().lower(): value.decode() for name, value in told}, answer)
 
 
 def mortal(plain: Services, corpus: Path, project: str, watch: Watch, testify: Callable[..., None]) -> Mortal:
@@ -124,9 +150,10 @@ def mortal(plain: Services, corpus: Path, project: str, watch: Watch, testify: C
     records = cast("Records", Watched(Records, plain.ledger.records, watch))
     objects = cast("ObjectStore", Watched(ObjectStore, plain.objects, watch))
     pieces = cast("Pieces", Watched(Pieces, plain.pieces, watch))
+    signer = cast("Signer", Watched(Signer, plain.signer, watch))
     queue = cast("Queue", Watched(Queue, heard, watch))
     ledger = replace(plain.ledger, records=records, queue=queue)
-    watched = replace(plain, ledger=ledger, objects=objects, pieces=pieces, queue=queue)  # type: ignore[arg-type]
+    watched = replace(plain, ledger=ledger, objects=objects, pieces=pieces, signer=signer, queue=queue)  # type: ignore[arg-type]
     scratch = plain.settings.scratch / f"mortal-{os.getpid()}"
     scratch.mkdir(parents=True)
     webhooks = cast("Webhooks", Watched(Webhooks, plain.webhooks, watch))

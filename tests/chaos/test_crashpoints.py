@@ -38,7 +38,6 @@ OFF_THE_WAY = {
     "Records.project": "reads for a client",
     "Records.standing": "the orphan scan's, and the backfill's",
     "ObjectStore.list": "the orphan scan's",
-    "ObjectStore.uploads": "the orphan scan's",
     "Records.ping": "asks after health",
     "ObjectStore.ping": "asks after health",
     "Queue.intact": "the sweeper's",

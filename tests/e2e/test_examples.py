@@ -1,0 +1,101 @@
+"""The examples, run as their readers would run them, before a server of ours."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from ops import downloads, node, ports, processes, servers
+from tests.backends import unavailable
+from tests.frontdoor import records
+from tests.multipart import PNG
+from tests.serving import Ingest, ingest, wait_for
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+CLIENTS = ROOT / "tests" / "clients"
+
+
+@pytest.fixture(scope="module")
+def server(ingest_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingest]:
+    with ingest(tmp_path_factory.mktemp("examples"), ingest_env) as running:
+        yield running
+
+
+@contextmanager
+def running(command: Sequence[str], folder: Path, port: int, log: Path, **env: str) -> Iterator[str]:
+    """An application of the example, once it answers."""
+    whole = {**servers.plain_environment(), **env, "PORT": str(port)}
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=folder, env=whole, stdout=output, stderr=output)
+    url = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            return bool(httpx.get(url, timeout=5).status_code)
+        except httpx.TransportError:
+            return False
+
+    try:
+        wait_for(answers, 60)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def adds_a_photo(server: Ingest, url: str) -> None:
+    album = f"album-{uuid4().hex}"
+    answer = httpx.post(f"{url}/albums/{album}/photos", files={"file": ("a.png", PNG * 1000)}, timeout=30)
+    assert answer.status_code == 201, answer.text
+    (media,) = records(server, album)
+    assert answer.json()["mediaId"] == media["id"]
+    assert media["size"] == 1000 * len(PNG)
+    photo = httpx.get(f"{url}/photos/{media['id']}", timeout=30).json()
+    assert (photo["id"], photo["status"]) == (media["id"], "uploaded")
+    refused = httpx.post(f"{url}/albums/{album}/photos", files={"file": ("a.png", b"%PDF-1.7")}, timeout=30)
+    assert (refused.status_code, refused.json()["code"]) == (415, "format_unsupported")
+
+
+def test_express(server: Ingest, tmp_path: Path) -> None:
+    folder, port = EXAMPLES / "express", next(ports.free())
+    try:
+        program = node.install(folder).node
+    except processes.CommandFailedError as error:
+        unavailable(str(error))
+    with running((program, "server.js"), folder, port, tmp_path / "log", DARKROOM_URL=server.url) as url:
+        adds_a_photo(server, url)
+
+
+def test_fastapi(server: Ingest, tmp_path: Path) -> None:
+    folder, port = EXAMPLES / "fastapi", next(ports.free())
+    try:
+        lock = "examples/fastapi/requirements.lock"
+        home = downloads.once("fastapi", lambda target: downloads.install(lock, target))
+    except processes.CommandFailedError as error:
+        unavailable(str(error))
+    command = (sys.executable, "-m", "uvicorn", "main:app", "--port", str(port))
+    env = {"DARKROOM_URL": server.url, "PYTHONPATH": str(home)}
+    with running(command, folder, port, tmp_path / "log", **env) as url:
+        adds_a_photo(server, url)
+
+
+def test_the_browser_page(server: Ingest, tmp_path: Path) -> None:
+    try:
+        program = node.install(CLIENTS).node
+    except processes.CommandFailedError as error:
+        unavailable(str(error))
+    project, file = f"page-{uuid4().hex}", tmp_path / "a.png"
+    file.write_bytes(PNG)
+    query = f"{server.url}/?server={server.url}&project={project}"
+    command = (program, str(CLIENTS / "page.mjs"), str(EXAMPLES / "browser" / "index.html"), query, str(file))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == '{"says":"uploaded"}'
+    (media,) = records(server, project)
+    assert media["originalName"] == "a.png"
