@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from pipeline.framing import Framing
 from pipeline.renditions import Still
@@ -126,32 +126,32 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     `{"stills": [{"width", "height"}, ...], "placeholder": {...}}`. With `truncated` a JPEG may lack its end. Raises
     RefusedError.
     """
+    stills = [Still.from_dict(still) for still in request["stills"]]
+    made: dict[str, Image.Image] = {}
+    owners: dict[str, bytes] = {}
+    previews = []
+    for keep in sorted({still.keep_profile for still in stills}):
+        alike = [still for still in stills if still.keep_profile == keep]
+        image, order = _opened(request)  # anew: what one round has decoded is too small for the next
+        owners |= {still.name: metadata.owner(image, still.keep) for still in alike}
+        pictures, preview = cascade(image, alike, replace(order, keep_profile=keep))
+        made |= {still.name: picture for still, picture in zip(alike, pictures, strict=True)}
+        previews.append(preview)
+    for still in stills:
+        encode(made[still.name], still, Path(request["folder"]) / still.suffix, owners[still.name])
+    return {
+        "stills": [{"width": made[still.name].width, "height": made[still.name].height} for still in stills],
+        "placeholder": placeholder(previews[0]),
+    }
+
+
+def _opened(request: dict[str, Any]) -> tuple[ImageFile.ImageFile, Order]:
     source = Path(request["source"])
     image = admission.open_image(source, request["pixels"])
     if image is None:
         raise RefusedError("image_undecodable")
-    stills = [Still.from_dict(still) for still in request["stills"]]
-    owners = {still.keep: metadata.owner(image, still.keep) for still in stills}
-    order = Order(
-        (0, 0),
-        admission.orientation(image),
-        profile_of(image, source),
-        truncated=bool(request.get("truncated")),
-        whole=image.size,
-        source=source,
-    )
-    made: dict[str, Image.Image] = {}
-    preview: Image.Image = image
-    for keep in sorted({still.keep_profile for still in stills}, reverse=True):
-        alike = [still for still in stills if still.keep_profile == keep]
-        pictures, preview = cascade(image, alike, replace(order, keep_profile=keep))
-        made |= {still.name: picture for still, picture in zip(alike, pictures, strict=True)}
-    for still in stills:
-        encode(made[still.name], still, Path(request["folder"]) / still.suffix, owners[still.keep])
-    return {
-        "stills": [{"width": made[still.name].width, "height": made[still.name].height} for still in stills],
-        "placeholder": placeholder(preview),
-    }
+    turn, profile, truncated = admission.orientation(image), profile_of(image, source), bool(request.get("truncated"))
+    return image, Order((0, 0), turn, profile, truncated=truncated, whole=image.size, source=source)
 
 
 def cascade(image: Image.Image, stills: Sequence[Still], order: Order) -> tuple[list[Image.Image], Image.Image]:
