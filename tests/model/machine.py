@@ -36,11 +36,13 @@ from tests.model.state import (
     PLAN,
     Hand,
     Record,
+    Rows,
     Slot,
     State,
     as_row,
     canonical,
     with_row,
+    with_slot,
 )
 
 SITE = Site(lambda key: key)
@@ -241,6 +243,19 @@ def _burials(state: State) -> Iterator[tuple[str, State]]:
 
 def _settled(state: State, step: Step) -> State:
     """The record after a step, with the rows that the step inserts (where they are not there yet) and arms."""
+    key = (state.media, state.rows, id(step))
+    if key not in _SETTLED:
+        after = _carried_out(state, step)
+        _SETTLED[key] = (after.media, after.rows, step)
+    media, rows, _ = _SETTLED[key]
+    return State(media, rows, state.objects, state.hands, state.budget)
+
+
+_SETTLED: dict[tuple[Record, Rows, int], tuple[Record, Rows, Step]] = {}
+"""Neither workers nor objects have a say in it. The step is kept, or another one would get its id."""
+
+
+def _carried_out(state: State, step: Step) -> State:
     media, there = state.media.media, {key for key, _ in state.rows}
     changes: list[Change] = [protocol.insert(step.media, key, "q", NOW) for key in step.insert if key not in there]
     changes += [protocol.arm(step.media, key, "q", NOW) for key in step.arm]
@@ -295,7 +310,7 @@ def _apply(state: State, change: Put | Update | Check) -> State:
 
 
 def _rows(state: State, key: str, slot: Slot) -> State:
-    return state._replace(rows=tuple(sorted({**dict(state.rows), key: slot}.items())))
+    return State(state.media, with_slot(state.rows, key, slot), state.objects, state.hands, state.budget)
 
 
 def _lapsed(state: State, key: str, epoch: int) -> State:
@@ -306,9 +321,8 @@ def _lapsed(state: State, key: str, epoch: int) -> State:
 
 
 def _hands(state: State, index: int, hand: Hand | None) -> State:
-    hands = list(state.hands)
-    hands[index] = hand
-    return state._replace(hands=tuple(hands))
+    hands = (*state.hands[:index], hand, *state.hands[index + 1 :])
+    return State(state.media, state.rows, state.objects, hands, state.budget)
 
 
 def unsettled(media: Media) -> bool:

@@ -35,8 +35,13 @@ class Budget(NamedTuple):
     backfills: int = 0
 
     def spend(self, kind: str) -> "Budget | None":
-        left = getattr(self, kind)
-        return self._replace(**{kind: left - 1}) if left else None
+        return _spent(self, kind)
+
+
+@cache
+def _spent(budget: Budget, kind: str) -> Budget | None:
+    left = getattr(budget, kind)
+    return budget._replace(**{kind: left - 1}) if left else None
 
 
 class Hand(NamedTuple):
@@ -115,10 +120,20 @@ class Slot:
         """The row when its lease is over."""
         return Slot.of(replace(self.task, lease_until=0))
 
+    @cached_property
+    def lean(self) -> "Slot":
+        """The row with no attempts where they do not matter any more."""
+        return self if self.task.attempts == self.counted else Slot.of(replace(self.task, attempts=self.counted))
+
+    @cached_property
+    def alone(self) -> "Slot":
+        """The row that nobody holds: its epoch says nothing."""
+        return self.ranked(1).lean
+
     @cache  # noqa: B019 - slots live as long as the model
     def ranked(self, epoch: int) -> "Slot":
-        """The row with another number for its epoch, and no attempts where they do not matter any more."""
-        return Slot.of(replace(self.task, epoch=epoch, attempts=self.counted))
+        """The row with another number for its epoch."""
+        return Slot.of(replace(self.task, epoch=epoch))
 
 
 def first() -> State:
@@ -156,17 +171,27 @@ def canonical(before: State, after: State) -> State:
     rows = []
     for key, slot in after.rows:
         if key not in holding:
-            rows.append((key, slot.ranked(1)))
+            rows.append((key, slot.alone))
             continue
         held = sorted({hand.epoch for hand in hands if hand and hand.key == key} | {slot.task.epoch})
-        rank = {epoch: index + 1 for index, epoch in enumerate(held)}
-        hands = tuple(hand._replace(epoch=rank[hand.epoch]) if hand and hand.key == key else hand for hand in hands)
-        rows.append((key, slot.ranked(rank[slot.task.epoch])))
-    return after._replace(rows=tuple(rows), hands=tuple(sorted(hands, key=lambda hand: hand or ())))
+        if held[-1] != len(held):
+            rank = {epoch: index + 1 for index, epoch in enumerate(held)}
+            hands = tuple(hand._replace(epoch=rank[hand.epoch]) if hand and hand.key == key else hand for hand in hands)
+            slot = slot.ranked(rank[slot.task.epoch])  # noqa: PLW2901
+        rows.append((key, slot.lean))
+    return State(after.media, tuple(rows), after.objects, tuple(sorted(hands, key=_order)), after.budget)
+
+
+def _order(hand: Hand | None) -> tuple[object, ...]:
+    return hand or ()
 
 
 def with_row(rows: Rows, key: str, row: Row | None) -> Rows:
-    return tuple(sorted({**dict(rows), key: abstract(key, row)}.items()))
+    return with_slot(rows, key, abstract(key, row))
+
+
+def with_slot(rows: Rows, key: str, slot: Slot) -> Rows:
+    return tuple(sorted({**dict(rows), key: slot}.items()))
 
 
 @cache

@@ -58,6 +58,7 @@ def backwards(before: State, after: State) -> bool:
     return old.status is Status.FAILED and new.status in {Status.READY, Status.REJECTED}
 
 
+@pytest.mark.timeout(1200)  # under a minute, unless others want the machine too
 @pytest.mark.parametrize(
     ("start", "ends"),
     [(first(), FINAL | {Status.FAILED}), (ready(), {Status.READY, Status.DELETED})],
