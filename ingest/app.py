@@ -14,6 +14,7 @@ from ingest.access import Access, Cors, Doorkeeper, ForbiddenBindError, access_o
 from ingest.adoption import Adoption
 from ingest.allowances import Allowances, Throttle
 from ingest.auth import Authentication
+from ingest.bodies import Patience
 from ingest.budget import Budget
 from ingest.callers import Right, door
 from ingest.concatenation import Concatenation
@@ -26,6 +27,7 @@ from ingest.idempotency import Idempotency
 from ingest.intake import Intake
 from ingest.keyring import Keyring
 from ingest.lingering import Lingering
+from ingest.pace import Pace
 from ingest.presigned import Presigned
 from ingest.pressure import Pressure
 from ingest.projects import Projects
@@ -34,6 +36,7 @@ from ingest.receiving import Shelves
 from ingest.requests import Requests
 from ingest.resumable import Resumable
 from ingest.server import serve
+from ingest.streaming import Storage
 from ingest.tokens import Tokens
 from ingest.tus import PATH, Tus, TusVersion
 from ingest.uploads import Uploads
@@ -46,23 +49,25 @@ from pipeline.config import ConfigError
 from pipeline.errors import DarkroomError
 from pipeline.settings import Settings, SettingsError, read_settings
 
-BUFFERED = 96 * 1024 * 1024
-"""Bytes of parts that all uploads together may hold in memory."""
+STORING = 24
+"""Threads that speak with S3, and so the most parts under way."""
 
 
 def create(services: Services, access: Access) -> Starlette:
     """The application. Its threads are of four kinds, so that none waits for a slower one."""
-    intending, storing, reading, asking = (ThreadPoolExecutor(most) for most in (8, 24, 8, 3))
+    intending, storing, reading, asking = (ThreadPoolExecutor(most) for most in (8, STORING, 8, 3))
     ledger, objects, pipeline, settings = services.ledger, services.objects, services.pipeline, services.settings
     pressure = Pressure(ledger.records, asking, pipeline.backlog)
     idempotency = Idempotency(ledger, intending)
-    budget = Budget(BUFFERED)
-    uploads = Uploads(Intake(ledger, objects, pipeline.limits, budget, pressure, intending, storing), idempotency)
+    budget = Budget(pipeline.uploads.memory)
     shelves = Shelves(objects, services.pieces, budget, storing)
     resumable = Resumable(ledger, shelves, round(1000 * pipeline.grants.resumable), intending, Held(services.bells))
     tus = Tus(resumable, Concatenation(resumable), pipeline.limits, pressure)
     direct = Direct(ledger, objects, services.pieces, services.signer, pipeline.grants, intending, storing)
     presigned = Presigned(direct, pipeline.limits, pressure, objects.bucket)
+    storage = Storage(objects, storing, budget, Pace(STORING))
+    intake = Intake(ledger, storage, pipeline.limits, pressure, intending)
+    uploads = Uploads(intake, idempotency, Patience(pipeline.uploads.idle, pipeline.uploads.total))
     adoption = Adoption(ledger, objects, pipeline, idempotency, reading)
     reads = Reads(ledger, reading)
     events = Events(ledger, Watches(services.feed), reading)
@@ -85,6 +90,7 @@ def create(services: Services, access: Access) -> Starlette:
         door("/s3/multipart/{upload_id}/batch", Right.UPLOAD, presigned.batch, "GET"),
         door("/s3/multipart/{upload_id}/{number}", Right.UPLOAD, presigned.part, "GET"),
         door("/s3/xml/{upload_id}/{verb}", Right.UPLOAD, presigned.xml, "GET", "POST", "DELETE", name="s3_xml"),
+        door("/api/upload/{project_id}/{file_name:path}", Right.UPLOAD, uploads.put, "PUT"),
         door("/api/media", Right.WRITE, adoption.post, "POST"),
         door("/api/media/{media_id}", Right.FOLLOW, reads.one, "GET", name="media"),
         door("/api/media/{media_id}", Right.WRITE, reads.delete, "DELETE"),

@@ -25,10 +25,14 @@ class Field:
 
 @dataclass(frozen=True)
 class FileBegin:
-    """From here on the bytes are a file's; `file_name` is the client's word, None if it gave none."""
+    """From here on the bytes are a file's; `file_name` is the client's word, None if it gave none.
+
+    `headers` are the other headers of the part, their names in lower case.
+    """
 
     name: str
     file_name: str | None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class FormParser:
         self._epilogue = 0
         self._header = (bytearray(), bytearray())
         self._disposition: str | None = None
+        self._headers: list[tuple[str, str]] = []
         self._field: tuple[str, bytearray] | None = None
         self._parser = MultipartParser(
             boundary,
@@ -98,6 +103,7 @@ class FormParser:
         if self._parts > MOST_PARTS:
             raise ProblemError("too_many_fields")
         self._disposition = None
+        self._headers = []
         self._field = None
 
     def _header_end(self) -> None:
@@ -105,6 +111,8 @@ class FormParser:
         self._header = (bytearray(), bytearray())
         if name.lower() == "content-disposition":
             self._disposition = value
+        else:
+            self._headers.append((name.lower(), value))
 
     def _headers_finished(self) -> None:
         # The parser reads header values as latin-1, browsers and curl write UTF-8: there and back again.
@@ -114,7 +122,7 @@ class FormParser:
         if kind != b"form-data" or b"name" not in words:
             raise ProblemError("malformed_form")
         if b"filename" in words or words[b"name"] == "file":
-            self._events.append(FileBegin(words[b"name"], words.get(b"filename")))
+            self._events.append(FileBegin(words[b"name"], words.get(b"filename"), tuple(self._headers)))
         else:
             self._field = (words[b"name"], bytearray())
 

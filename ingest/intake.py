@@ -1,29 +1,30 @@
 """The way of one file: looked at, intended, streamed into S3, committed; or, if anything goes wrong, taken back."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
 import structlog
 from starlette.requests import ClientDisconnect
 
-from ingest.budget import Budget
+from ingest.digests import Digests
 from ingest.leases import Hold, intended
 from ingest.pressure import Pressure
 from ingest.problems import ProblemError
 from ingest.settling import arrived, settle
-from ingest.streaming import PART, Transfer
+from ingest.streaming import Storage, Transfer, part_size
 from ingest.submissions import Submission
 from pipeline import keys, names
 from pipeline.errors import DarkroomError, LeaseLostError
-from pipeline.events import Aborted, Stored
+from pipeline.events import Aborted
 from pipeline.ledger import Ledger
 from pipeline.limits import Limits
 from pipeline.media import Media
-from pipeline.ports import Label, ObjectStore
+from pipeline.ports import Label
 from pipeline.progress import Report
 from pipeline.repeats import Turn
 from pipeline.sniff import HEAD, Type, sniff
@@ -33,66 +34,97 @@ REPORTED = 1.0
 
 log = structlog.get_logger()
 
+PROMPT = 0.8
+"""Seconds from when every byte is in S3 to the answer; what takes longer is answered 202, and goes on."""
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A file that comes: `most` is the size that it cannot exceed, if known, `turn` its Idempotency-Key's, if any."""
+
+    submission: Submission
+    content: AsyncIterator[memoryview]
+    most: int | None
+    digests: Digests
+    turn: Turn | None = None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A file that has come: its record, and what is still to be awaited when S3 takes long to make the object."""
+
+    media: Media
+    rest: Callable[[], Awaitable[None]] | None = None
+
 
 @dataclass(frozen=True)
 class Intake:
     """Takes files in. Blocking calls run in threads of their own kind, so that a slow S3 holds no renewal up."""
 
     ledger: Ledger
-    objects: ObjectStore
+    storage: Storage
     limits: Limits
-    budget: Budget
     pressure: Pressure
-    ledger_threads: Executor
-    object_threads: Executor
+    threads: Executor
 
-    async def take(
-        self, submission: Submission, file: AsyncIterator[memoryview], most: int | None, turn: Turn | None = None
-    ) -> Media:
-        """Store the file and return its record; `most` is the size that the file cannot exceed, if known.
-
-        `turn` is that of the request's Idempotency-Key, if it has one.
+    async def take(self, incoming: Incoming) -> Receipt:
+        """Store the file; the answer need not wait for S3 and the records to make an object and a media of it.
 
         Raises `ProblemError`, and `ClientDisconnect` when the client goes away; what was stored is then taken back.
         """
-        head = await _head(file)
+        head = await _head(incoming.content)
         await self.pressure.check()
-        media = self._describe(submission, self._type_of(b"".join(head)))
+        media = self._describe(incoming.submission, self._type_of(b"".join(head)))
         log.debug("upload_began", media_id=media.id)
-        room = PART if most is None else min(PART, most)
-        also = () if turn is None else (turn.begins(media.id),)
-        async with self.budget.admitted(room), intended(media, self.ledger, self.ledger_threads, also) as hold:
-            stored = await self._store(media, submission, hold, _whole(head, file), room)
-            settled = await settle(await hold.task(), stored, self.ledger, self.ledger_threads)
+        part = part_size(self.limits.bytes if incoming.most is None else incoming.most)
+        room = part if incoming.most is None else min(part, incoming.most)
+        also = () if incoming.turn is None else (incoming.turn.begins(media.id),)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.storage.budget.admitted(room))
+            hold = await stack.enter_async_context(intended(media, self.ledger, self.threads, also))
+            transfer = Transfer(self.storage, (media.s3_key, _label(media, incoming)), room, part, hold.check)
+            await stack.enter_async_context(self._taken_back(media, hold, transfer))
+            await stack.enter_async_context(self._reporting(media, transfer))
+            await self._read(transfer, incoming, head)
+            finishing = asyncio.create_task(self._finish(stack.pop_all(), hold, transfer, incoming.digests))
+        return await _prompt(finishing, transfer.brought, media)
+
+    async def _read(self, transfer: Transfer, incoming: Incoming, head: list[memoryview]) -> None:
+        async for view in _whole(head, incoming.content):
+            if transfer.size + len(view) > self.limits.bytes:
+                raise ProblemError("bytes_exceeded")
+            incoming.digests.update(view)
+            await transfer.write(view)
+        incoming.digests.check()
+
+    async def _finish(self, stack: AsyncExitStack, hold: Hold, transfer: Transfer, digests: Digests) -> Media:
+        """Make the object and say so in the records."""
+        async with stack:
+            stored = replace(await transfer.finish(), digests=digests.check() or None)
+            settled = await settle(await hold.task(), stored, self.ledger, self.threads)
         if not arrived(settled):
             raise ProblemError("upload_superseded")
         return settled
 
-    async def _store(
-        self,
-        media: Media,
-        submission: Submission,
-        hold: Hold,
-        content: AsyncIterator[memoryview],
-        room: int,
-    ) -> Stored:
-        facts = {"projectId": media.project_id, "mediaId": media.id, "fieldName": submission.field_name}
-        label = Label(media.mime_type, facts, disposition=names.disposition(media.file_name))
-        threads, target = self.object_threads, (media.s3_key, label)
-        transfer = Transfer(self.objects, threads, self.budget, target, room, hold.check)
-        reporting = asyncio.create_task(self._report(media, transfer))
+    @asynccontextmanager
+    async def _taken_back(self, media: Media, hold: Hold, transfer: Transfer) -> AsyncIterator[None]:
+        """Whatever goes wrong, forget what was stored and say so; raises `ProblemError` for our own errors."""
         try:
-            async for view in content:
-                if transfer.size + len(view) > self.limits.bytes:
-                    raise ProblemError("bytes_exceeded")  # noqa: TRY301 - one way out for all that goes wrong
-                await transfer.write(view)
-            return await transfer.finish()
+            yield
         except BaseException as error:
+            if transfer.made:  # the outcome is the records', in doubt too: nothing of it is taken back here
+                raise
             await transfer.abandon()
             await self._take_back(hold, media, error)
             if isinstance(error, DarkroomError):
                 raise _public(error) from error
             raise
+
+    @asynccontextmanager
+    async def _reporting(self, media: Media, transfer: Transfer) -> AsyncIterator[None]:
+        reporting = asyncio.create_task(self._report(media, transfer))
+        try:
+            yield
         finally:
             reporting.cancel()
 
@@ -106,7 +138,7 @@ class Intake:
                 report = partial(
                     self.ledger.queue.report, media.project_id, media.id, "upload", Report(0.0, stored=told)
                 )
-                await asyncio.get_running_loop().run_in_executor(self.ledger_threads, report)
+                await asyncio.get_running_loop().run_in_executor(self.threads, report)
 
     async def _take_back(self, hold: Hold, media: Media, error: BaseException) -> None:
         """Say in the record that it will never be whole; whoever cannot say it leaves that to a worker."""
@@ -115,7 +147,7 @@ class Intake:
         if isinstance(error, LeaseLostError):
             return
         try:
-            await settle(await hold.task(), event, self.ledger, self.ledger_threads)
+            await settle(await hold.task(), event, self.ledger, self.threads)
         except ProblemError:
             log.warning("upload_left_to_recovery", media_id=media.id)
 
@@ -143,6 +175,44 @@ class Intake:
             upload_date=datetime.now(UTC).isoformat(timespec="milliseconds"),
             position=None,  # drawn with the intent
         )
+
+
+async def _prompt(finishing: "asyncio.Task[Media]", brought: asyncio.Event, media: Media) -> Receipt:
+    """The record, if it is settled soon after all bytes are in S3; else as it is now, and what is left to wait for."""
+    bringing = asyncio.create_task(brought.wait())
+    try:
+        await asyncio.wait([finishing, bringing], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([finishing], timeout=PROMPT)
+        if finishing.done():
+            return Receipt(finishing.result())
+    except asyncio.CancelledError:
+        await _cancelled(finishing)
+        raise
+    finally:
+        bringing.cancel()
+
+    async def rest() -> None:
+        try:
+            await asyncio.wait([finishing])
+        except asyncio.CancelledError:
+            await _cancelled(finishing)
+            raise
+        if error := finishing.exception():
+            log.warning("upload_failed_late", media_id=media.id, error=repr(error))
+
+    return Receipt(media, rest)
+
+
+async def _cancelled(finishing: "asyncio.Task[Media]") -> None:
+    finishing.cancel()
+    await asyncio.wait([finishing])
+    if not finishing.cancelled():
+        finishing.exception()  # which nobody else will ask for
+
+
+def _label(media: Media, incoming: Incoming) -> Label:
+    facts = {"projectId": media.project_id, "mediaId": media.id, "fieldName": incoming.submission.field_name}
+    return Label(media.mime_type, facts, disposition=names.disposition(media.file_name))
 
 
 async def _head(file: AsyncIterator[memoryview]) -> list[memoryview]:

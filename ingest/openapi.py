@@ -25,12 +25,15 @@ from ingest.tokens import LONGEST, MOST_TYPES
 from ingest.tokens import USUAL as USUAL_TOKEN
 from pipeline.limits import Limits
 
+_FILE = (
+    *("file_empty", "project_id_invalid", "request_timeout", "upload_superseded", "bytes_exceeded", "digest_invalid"),
+    *("digest_mismatch", "format_unsupported", "type_not_accepted", "busy", "storage_unavailable"),
+    *("records_unavailable", "shutting_down", "overloaded", "project_forbidden", "project_deleting", *ONCE),
+)
 _FORM = (
-    *("no_file", "file_empty", "two_files", "unexpected_file", "not_multipart", "boundary_missing", "malformed_form"),
-    *("form_truncated", "too_many_fields", "field_too_large", "project_id_missing", "project_id_invalid"),
-    *("project_id_after_file", "project_id_conflict", "request_timeout", "upload_superseded", "bytes_exceeded"),
-    *("format_unsupported", "type_not_accepted", "busy", "storage_unavailable", "records_unavailable"),
-    *("shutting_down", "overloaded", "project_forbidden", "project_deleting", *ONCE),
+    *("no_file", "two_files", "unexpected_file", "not_multipart", "boundary_missing", "malformed_form"),
+    *("form_truncated", "too_many_fields", "field_too_large", "project_id_missing", "project_id_after_file"),
+    "project_id_conflict",
 )
 _OF_PROJECT = ("project_id_invalid", "project_forbidden")
 _ADOPTION = (
@@ -51,6 +54,7 @@ def document(limits: Limits) -> Json:
         },
         "paths": {
             "/api/upload": {"post": _upload(limits)},
+            "/api/upload/{projectId}/{fileName}": {"put": _put(limits)},
             **doors(),
             "/api/media": {"post": _adoption()},
             "/api/media/{mediaId}": {"get": _get(), "delete": _delete()},
@@ -90,8 +94,8 @@ def _upload(limits: Limits) -> Json:
     form = {"type": "object", "required": ["file"], "properties": fields}
     return operation(
         "Upload a photo or video",
-        {"201": answer("Stored; its renditions are being made", "Created")},
-        _FORM,
+        _stored(),
+        (*_FORM, *_FILE),
         parameters=[
             parameter("projectId", "query", PROJECT, "Instead of the form field.", required=False),
             parameter("X-Project-Id", "header", PROJECT, "Instead of the form field.", required=False),
@@ -99,6 +103,27 @@ def _upload(limits: Limits) -> Json:
         ],
         requestBody={"required": True, "content": {"multipart/form-data": {"schema": form}}},
     )
+
+
+def _put(limits: Limits) -> Json:
+    kinds = f"{', '.join(sorted(limits.accept))}, told by its content."
+    file = {"type": "string", "contentMediaType": "application/octet-stream", "description": kinds}
+    return operation(
+        f"Upload a photo or video of at most {limits.bytes} bytes as the body itself",
+        _stored(),
+        _FILE,
+        parameters=[
+            in_project(),
+            parameter("fileName", "path", TEXT, "What the file is called; may hold slashes."),
+            idempotency_key(),
+        ],
+        requestBody={"required": True, "content": {"*/*": {"schema": file}}},
+    )
+
+
+def _stored() -> Json:
+    late = "Every byte is stored, only S3 takes long to make the object: statusUrl says how it ends"
+    return {"201": answer("Stored; its renditions are being made", "Created"), "202": answer(late, "Created")}
 
 
 def _adoption() -> Json:

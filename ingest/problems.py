@@ -32,6 +32,8 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "form_truncated": (400, "The form ends before its closing boundary."),
         "too_many_fields": (400, "The form has too many fields."),
         "field_too_large": (400, "A field of the form is too long."),
+        "digest_invalid": (400, "A digest or checksum header cannot be read."),
+        "digest_mismatch": (400, "Other bytes came than the digest is of: nothing was stored. Send them again."),
         "malformed_json": (400, "The body is no JSON object of the expected shape."),
         "key_invalid": (
             400,
@@ -65,7 +67,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "upload_not_found": (404, "There is no such upload."),
         "object_missing": (404, "There is no such object in the bucket."),
         "method_not_allowed": (405, "This address does not take that method."),
-        "request_timeout": (408, "No data came for too long."),
+        "request_timeout": (408, "The data came too slowly, or none came for too long."),
         "request_in_progress": (409, "The first request with this Idempotency-Key is still being served."),
         "upload_superseded": (409, "The upload was ended from elsewhere before it was complete."),
         "project_deleting": (409, "The project is being deleted: it takes nothing until that is done."),

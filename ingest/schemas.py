@@ -101,7 +101,7 @@ def _error() -> Json:
 
 def _media() -> Json:
     texts = ("originalName", "fileName", "mimeType", "s3Key", "s3Url", "reason", "error", "etag", "checksum", "recipe")
-    maps = ("renditions", "placeholder", "probe")
+    maps = ("renditions", "placeholder", "probe", "digests")
     properties = {
         "id": MEDIA,
         "projectId": PROJECT,

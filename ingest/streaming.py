@@ -4,52 +4,77 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import Any, ParamSpec, TypeVar
 
 from ingest.budget import Budget
+from ingest.pace import Pace
 from pipeline.adapters import checksums
 from pipeline.adapters.checksums import crc64, crc64_of_parts
 from pipeline.errors import AlreadyStoredError, DarkroomError, TransientError
 from pipeline.events import Stored
 from pipeline.ports import Label, ObjectStore, Part
 
-PART = 10 * 1024 * 1024
-"""Bytes of a part; S3 wants 5 MiB at least of all but the last, and takes 10,000 of them."""
+MIB = 1024 * 1024
+PART = 5 * MIB
+"""Bytes of a part, the least that S3 takes: what is not in S3 yet keeps the client waiting for its answer."""
+MOST_PARTS = 10_000
 IN_FLIGHT = 4
+"""Parts of one upload that may be under way at once."""
+SMALL = MIB
+"""Bytes up to which an object is not worth pacing."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What all uploads share on their way to S3."""
+
+    objects: ObjectStore
+    threads: Executor
+    budget: Budget
+    pace: Pace
+
+
+def part_size(most: int) -> int:
+    """Bytes of each part of an upload that may have `most` bytes: equal, as some stores want them, and not too many."""
+    return max(PART, -(-most // MOST_PARTS // MIB) * MIB) if most > PART * MOST_PARTS else PART
 
 
 class Transfer:
     """One upload's bytes on their way to S3; at most `IN_FLIGHT` parts are under way while another is filled.
 
     `write` returns when there is room for more: not reading meanwhile is what slows the client down. `room` is the size
-    of the first buffer, which the budget admitted; further ones are of one part each and charged to it here. `allowed`
-    is awaited before every write to S3 and raises to stop it. End with `finish`, or with `abandon` after any error.
+    of the first buffer, which the budget admitted, at most a part; further ones are of `part` bytes each and charged to
+    it here. `allowed` is awaited before every write to S3 and raises to stop it. End with `finish`, or with `abandon`
+    after any error. `brought` once every byte is in S3, `made` once the object is.
     """
 
+    _numbers = count()
+
     def __init__(
-        self,
-        store: ObjectStore,
-        threads: Executor,
-        budget: Budget,
-        target: tuple[str, Label],
-        room: int,
-        allowed: Callable[[], Awaitable[None]],
+        self, storage: Storage, target: tuple[str, Label], room: int, part: int, allowed: Callable[[], Awaitable[None]]
     ) -> None:
         """Nothing is sent yet."""
         self.size = 0
         self.stored = 0  # bytes of whole parts in S3
-        self._store, self._threads, self._budget = store, threads, budget
+        self.made = False
+        self.brought = asyncio.Event()
+        self._number = next(self._numbers)
+        self._storage, self._store = storage, storage.objects
         self._target = target
+        self._part = part
         self._allowed = allowed
         self._own = self._buffer = bytearray(room)
         self._own_free = False
         self._filled = 0
         self._upload: asyncio.Future[str] | None = None
         self._calls: set[asyncio.Future[Any]] = set()
+        self._flights: set[asyncio.Task[Part]] = set()
         self._sent = self._flying = 0
         self._parts: list[Part] = []
         self._failure: BaseException | None = None
@@ -68,38 +93,46 @@ class Transfer:
             data = data[len(piece) :]
 
     async def finish(self) -> Stored:
-        """Store the rest and make the object; its checksum is S3's own, of the whole or of the parts' checksums."""
+        """Store the rest and make the object; its checksum is the one that S3 compared the whole with."""
         key, label = self._target
         if self._upload is None:
             await self._allowed()
             body = memoryview(self._buffer)[: self._filled]
-            etag = await self._made(self._store.put, key, body, label)
-            return self._stored(etag, await self._call(crc64, body))
-        await self._send()
+            return self._stored(await self._made(self._put, key, body, label), crc64(body))
+        await self._send(last=True)
         while self._flying:
             await self._landing()
+        self.brought.set()
         await self._allowed()
         parts = sorted(self._parts, key=lambda part: part.number)
-        etag = await self._made(self._store.complete, key, self._upload.result(), parts)
+        etag = await self._made(self._call, self._store.complete, key, self._upload.result(), parts)
         await self._verify()
         return self._stored(etag, crc64_of_parts(parts))
 
     async def abandon(self) -> None:
         """Wait for what is under way, then forget the parts. A whole object is left for the purge task to delete."""
-        while self._calls:
-            await asyncio.wait(self._calls)
+        while self._calls or self._flights:
+            for flight in self._flights:
+                flight.cancel()  # those whose turn has not come; a part under way is waited for
+            await asyncio.wait({*self._calls, *self._flights})
         if self._buffer and self._buffer is not self._own:
-            self._budget.give(PART)
-        if self._upload is not None and self._upload.exception() is None:
+            self._storage.budget.give(self._part)
+        if self._upload is not None and not self._upload.cancelled() and self._upload.exception() is None:
             with suppress(DarkroomError):  # the purge task tries again
                 await self._call(self._store.abort, self._target[0], self._upload.result())
 
-    async def _made(self, function: Callable[P, str], *args: P.args, **kwargs: P.kwargs) -> str:
+    async def _made(self, call: Callable[..., Awaitable[str]], *args: Any) -> str:  # noqa: ANN401 - the call's arguments
         """The ETag of the object that the call makes, or has made: the key is ours alone, so an answer was lost."""
         try:
-            return await self._call(function, *args, **kwargs)
+            return await call(*args)
         except AlreadyStoredError:
             return await self._verify()
+
+    async def _put(self, key: str, body: memoryview, label: Label) -> str:
+        if len(body) <= SMALL:
+            return await self._call(self._store.put, key, body, label)
+        async with self._storage.pace.slot(len(body), self._number, last=True):
+            return await self._call(self._store.put, key, body, label)
 
     async def _verify(self) -> str:
         """The stored object's ETag; raises `TransientError` when it is not of the size that was written."""
@@ -109,34 +142,47 @@ class Transfer:
         return found.etag
 
     def _stored(self, etag: str, crc: str | None) -> Stored:
+        self.made = True
+        self.brought.set()
         return Stored(self.size, etag, f"{checksums.NAME}:{crc}" if crc else None)
 
-    async def _send(self) -> None:
+    async def _send(self, *, last: bool = False) -> None:
         """Let what is in the buffer fly as a part; from now on the buffer is the thread's."""
         if self._failure:
             raise self._failure
         await self._allowed()
         if self._upload is None:
             self._upload = self._start(self._store.begin, *self._target)
-        upload_id = await asyncio.shield(self._upload)
+        await asyncio.shield(self._upload)
         buffer, body = self._buffer, memoryview(self._buffer)[: self._filled]
         self._sent += 1
         self._flying += 1
-        part = self._start(self._store.put_part, self._target[0], upload_id, self._sent, body)
-        part.add_done_callback(lambda done: self._land(done, buffer, len(body)))
+        flight = asyncio.create_task(self._fly(self._sent, body, last=last))
+        self._flights.add(flight)
+        flight.add_done_callback(lambda done: self._land(done, buffer))
         self._buffer, self._filled = bytearray(), 0
 
-    def _land(self, done: asyncio.Future[Part], buffer: bytearray, size: int) -> None:
+    async def _fly(self, number: int, body: memoryview, *, last: bool) -> Part:
+        """Store one part when it is its turn."""
+        async with self._storage.pace.slot(len(body), self._number, last=last):
+            await self._allowed()
+            upload_id = self._upload.result() if self._upload else ""
+            return await self._call(self._store.put_part, self._target[0], upload_id, number, body)
+
+    def _land(self, done: asyncio.Task[Part], buffer: bytearray) -> None:
+        self._flights.discard(done)
         self._flying -= 1
         if buffer is self._own:
             self._own_free = True
         else:
-            self._budget.give(PART)
-        if error := done.exception():
+            self._storage.budget.give(self._part)
+        if done.cancelled():
+            self._failure = self._failure or TransientError("the upload was abandoned")
+        elif error := done.exception():
             self._failure = self._failure or error
         else:
             self._parts.append(done.result())
-            self.stored += size
+            self.stored += done.result().size
         self._landed.set()
 
     async def _empty_buffer(self) -> bytearray:
@@ -145,8 +191,8 @@ class Transfer:
                 if self._own_free:
                     self._own_free = False
                     return self._own
-                if self._budget.spare(PART):
-                    return bytearray(PART)
+                if self._storage.budget.spare(self._part):
+                    return bytearray(self._part)
             await self._landing()  # the own buffer at least is in the air
 
     async def _landing(self) -> None:
@@ -162,7 +208,7 @@ class Transfer:
 
     def _start(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[R]:
         loop = asyncio.get_running_loop()
-        call = loop.run_in_executor(self._threads, partial(function, *args, **kwargs))
+        call = loop.run_in_executor(self._storage.threads, partial(function, *args, **kwargs))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
         return call

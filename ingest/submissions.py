@@ -13,11 +13,15 @@ LOOK_AHEAD = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Submission:
-    """An upload whose file begins now. `original_name` is what the client called it, empty if it did not."""
+    """An upload whose file begins now. `original_name` is what the client called it, empty if it did not.
+
+    `headers` are those of the file's part in a form, their names in lower case.
+    """
 
     project_id: str
     original_name: str
     field_name: str
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 def project_of(given: Iterable[str]) -> str | None:
@@ -49,14 +53,14 @@ class Form:
                     self._project_id = project_of([value, *([self._project_id] if self._project_id else [])])
                 case Field("fileName", value):
                     name = value
-                case FileBegin(field, file_name):
+                case FileBegin(field, file_name, headers):
                     if field != "file":
                         raise ProblemError("unexpected_file")
                     if self._project_id is None:
                         raise await self._misplaced()
                     # A browser sends the field without a name when nobody chose a file.
                     self._chosen = file_name != ""
-                    return Submission(self._project_id, name or file_name or "", field)
+                    return Submission(self._project_id, name or file_name or "", field, headers)
                 case _:
                     """A field that is none of ours."""
         raise ProblemError("no_file")
@@ -69,7 +73,7 @@ class Form:
                 case FileData(view):
                     size += len(view)
                     yield view
-                case FileBegin(field, _):
+                case FileBegin(field):
                     raise ProblemError("two_files" if field == "file" else "unexpected_file")
                 case Field("projectId", value) if value != self._project_id:
                     raise ProblemError("project_id_conflict")

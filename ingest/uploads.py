@@ -1,18 +1,22 @@
-"""`POST /api/upload`: a form with one file."""
+"""Uploads in one request: `POST /api/upload`, a form, and `PUT /api/upload/{projectId}/{fileName}`, the file alone."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ingest.bodies import chunks
+from ingest import digests
+from ingest.bodies import Patience, chunks
 from ingest.callers import caller_of
+from ingest.digests import Digests
 from ingest.forms import FormParser, boundary_of
 from ingest.idempotency import Idempotency
-from ingest.intake import Intake
+from ingest.intake import Incoming, Intake
 from ingest.problems import ProblemError
-from ingest.submissions import Form, project_of
+from ingest.submissions import Form, Submission, project_of
 from pipeline.media import Media, Status
 from pipeline.repeats import Turn
 
@@ -22,32 +26,69 @@ OVERHEAD = 1024 * 1024
 
 @dataclass(frozen=True)
 class Uploads:
-    """The endpoint."""
+    """The endpoints."""
 
     intake: Intake
     idempotency: Idempotency
+    patience: Patience
 
     async def post(self, request: Request) -> Response:
         """Stream the form's file into S3 and answer with its media."""
         boundary = boundary_of(request.headers.get("content-type"))
-        most = int(request.headers["content-length"]) if "content-length" in request.headers else None
+        most = _length(request)
         if most is not None and most > self.intake.limits.bytes + OVERHEAD:
             raise ProblemError("bytes_exceeded")
+        whole = digests.of_body(request.headers.items())
+        body = whole.watch(chunks(request.receive, self.patience))
         given = (*request.query_params.getlist("projectId"), *request.headers.getlist("x-project-id"))
-        form = Form(chunks(request.receive), FormParser(boundary), project_of(given))
+        form = Form(body, FormParser(boundary), project_of(given))
         submission = await form.open()
+        announced = Digests([*submission.headers, *digests.s3(request.headers.items())])
+        return await self._taken(request, Incoming(submission, form.file(), most, announced))
+
+    async def put(self, request: Request) -> Response:
+        """Stream the body into S3 and answer with its media; what `curl -T` sends."""
+        most = _length(request)
+        if most is not None and most > self.intake.limits.bytes:
+            raise ProblemError("bytes_exceeded")
+        project_id = project_of([request.path_params["project_id"]]) or ""
+        submission = Submission(project_id, request.path_params["file_name"], "file")
+        content = _file(chunks(request.receive, self.patience))
+        return await self._taken(request, Incoming(submission, content, most, Digests(request.headers.items())))
+
+    async def _taken(self, request: Request, incoming: Incoming) -> Response:
+        submission = incoming.submission
         request.state.facts["project_id"] = submission.project_id
         caller = caller_of(request)
         caller.enter(submission.project_id)
         intake = replace(self.intake, limits=caller.narrow(self.intake.limits))
 
         async def store(turn: Turn | None) -> Response:
-            media = await intake.take(submission, form.file(), most, turn)
+            receipt = await intake.take(replace(incoming, turn=turn))
+            media = receipt.media
             request.state.facts.update(media_id=media.id, file_bytes=media.size)
-            return created(request, media.id, media.s3_url, media.s3_key)
+            answer = created(request, media.id, media.s3_url, media.s3_key, 202 if receipt.rest else 201)
+            answer.background = BackgroundTask(receipt.rest) if receipt.rest else None
+            return answer
 
         said = (submission.project_id, submission.original_name)
         return await self.idempotency.once(request, said, store, partial(_remade, request))
+
+
+async def _file(body: AsyncIterator[bytes]) -> AsyncIterator[memoryview]:
+    """The body as a file, which has bytes."""
+    size = 0
+    async for chunk in body:
+        size += len(chunk)
+        if chunk:
+            yield memoryview(chunk)
+    if not size:
+        raise ProblemError("file_empty")
+
+
+def _length(request: Request) -> int | None:
+    """What the request's head says that its body has, which the server holds it to."""
+    return int(request.headers["content-length"]) if "content-length" in request.headers else None
 
 
 def _remade(request: Request, media: Media) -> Response | None:

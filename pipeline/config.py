@@ -42,6 +42,15 @@ class Stage:
     big: str | None = None
 
 
+@dataclass(frozen=True)
+class Uploads:
+    """What uploads may take of one ingest process: bytes of memory; seconds without a byte, and in all."""
+
+    memory: int
+    idle: float
+    total: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cache:
     """What a machine keeps of films on its disk: `most` bytes, for `idle` seconds after the last use."""
@@ -92,6 +101,7 @@ class Pipeline:
     room: int
     nice: Mapping[str, int]
     on_demand: frozenset[str]
+    uploads: Uploads
     publish_originals: bool
     give_up: float
     backlog: float
@@ -171,6 +181,7 @@ def build(file: schema.File) -> Pipeline:
         room=file.decoding.memory,
         on_demand=frozenset(name for name, table in file.queues.items() if table.on_demand),
         nice=MappingProxyType({name: table.nice for name, table in file.queues.items()}),
+        uploads=Uploads(**_plain(file.ingest)),
         publish_originals=file.serving.publish_originals,
         give_up=file.give_up,
         backlog=file.backlog,

@@ -18,13 +18,17 @@ class Recognised:
 
 @dataclass(frozen=True)
 class Stored:
-    """The original is whole in S3. `size` in bytes; what it is, if that was seen only now."""
+    """The original is whole in S3. `size` in bytes; what it is, if that was seen only now.
+
+    `digests` are those that its client announced, and that fit.
+    """
 
     size: int
     etag: str
     checksum: str | None = None
     mime_type: str | None = None
     file_type: str | None = None
+    digests: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)

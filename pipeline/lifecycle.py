@@ -110,6 +110,7 @@ def _stored(media: Media, event: Stored, _now: int, site: Site) -> Step | None:
     urls = {"original": media.s3_url} if site.originals else {}
     seen = {name: value for name in ("mime_type", "file_type") if (value := getattr(event, name))}
     whole = replace(media, size=event.size, etag=event.etag, checksum=event.checksum, urls=urls, **seen)
+    whole = replace(whole, digests=event.digests)
     return Step(replace(whole, status=Status.UPLOADED), insert=("validate",))
 
 

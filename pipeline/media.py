@@ -66,6 +66,7 @@ class Media:
     error: str | None = None
     etag: str | None = None
     checksum: str | None = None
+    digests: Mapping[str, str] | None = None
     urls: Mapping[str, str] = field(default_factory=dict)
     renditions: Mapping[str, Output] = field(default_factory=dict)
     placeholder: Json | None = None

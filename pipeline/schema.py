@@ -169,6 +169,21 @@ class VideoTable(Table):
     memory: Bytes
 
 
+class IngestTable(Table):
+    """What uploads may take of one ingest process."""
+
+    memory: Bytes = 128 * 1024 * 1024
+    idle: Seconds = 60.0
+    total: Seconds = 14_400.0
+
+    @field_validator("memory")
+    @classmethod
+    def _some_parts(cls, memory: int) -> int:
+        if memory < 16 * 1024 * 1024:
+            raise ValueError("16 MiB is the least: a part of an upload takes 5")
+        return memory
+
+
 class Serving(Table):
     """What the public may fetch."""
 
@@ -255,6 +270,7 @@ class File(Table):
     poster: PosterTable
     storyboard: StoryboardTable | None = None
     preview: PreviewTable | None = None
+    ingest: IngestTable = IngestTable()
     serving: Serving = Serving()
     grants: Grants = Grants()
     orphans: Orphans = Orphans()

@@ -12,7 +12,7 @@ from tests.multipart import PNG, field, file, form
 from tests.serving import Ingest, open_files
 from tests.web import web
 
-PART = 10 * 1024 * 1024
+PART = 5 * 1024 * 1024
 
 
 def test_a_photo_goes_in(server: Ingest, bucket: Bucket, s3: Backend) -> None:
@@ -102,11 +102,11 @@ def test_a_name_may_be_given(server: Ingest) -> None:
         ([field("projectId", "none")], 400, "no_file"),
         ([file(PNG)], 400, "project_id_missing"),
         ([file(PNG), field("projectId", "none")], 400, "project_id_after_file"),
-        ([file(PNG + bytes(2 * PART)), field("projectId", "none")], 400, "project_id_missing"),
+        ([file(PNG + bytes(4 * PART)), field("projectId", "none")], 400, "project_id_missing"),
         ([field("projectId", "../none"), file(PNG)], 400, "project_id_invalid"),
         ([field("projectId", "none"), file(PNG), file(PNG)], 400, "two_files"),
         ([field("projectId", "none"), file(b"hello world")], 415, "format_unsupported"),
-        ([field("projectId", "none"), file(b"<svg/>" + bytes(3 * PART))], 415, "format_unsupported"),
+        ([field("projectId", "none"), file(b"<svg/>" + bytes(6 * PART))], 415, "format_unsupported"),
         ([field("projectId", "none"), file(b"FLV\x01")], 415, "type_not_accepted"),
     ],
 )

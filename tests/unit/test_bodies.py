@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
-from ingest.bodies import chunks, small
+from ingest.bodies import Patience, chunks, small
 from ingest.problems import ProblemError
 
 
@@ -30,7 +30,7 @@ def body(content: bytes, *, more: bool = False) -> Message:
 
 
 async def whole(receive: Receive) -> bytes:
-    return b"".join([chunk async for chunk in chunks(receive, patience=0.01)])
+    return b"".join([chunk async for chunk in chunks(receive, Patience(idle=0.01))])
 
 
 def test_a_body_ends_with_its_last_message() -> None:
@@ -53,3 +53,17 @@ def test_small_bodies_are_bounded() -> None:
     with pytest.raises(ProblemError) as caught:
         asyncio.run(small(received([body(b"ab", more=True), body(b"c", more=True)]), 2))
     assert caught.value.code == "body_too_large"
+
+
+def test_a_client_that_trickles_is_given_up_in_the_end() -> None:
+    async def receive() -> Message:
+        await asyncio.sleep(0.01)
+        return body(b"a", more=True)
+
+    async def endless() -> None:
+        async for _ in chunks(receive, Patience(idle=5, total=0.05)):
+            pass
+
+    with pytest.raises(ProblemError) as caught:
+        asyncio.run(asyncio.wait_for(endless(), 20))
+    assert caught.value.code == "request_timeout"

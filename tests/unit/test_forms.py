@@ -16,6 +16,7 @@ from ingest.problems import ProblemError
 from ingest.submissions import Form, Submission
 from tests.multipart import BOUNDARY, CONTENT_TYPE, PNG, field, file, form
 
+KIND = (("content-type", "image/png"),)
 DELIMITER = b"\r\n--" + BOUNDARY
 LOOK_ALIKES = st.lists(
     st.sampled_from([DELIMITER[:-1], DELIMITER + b"-", DELIMITER + b"X", b"\r\n--", b"\r\n", b"\r", b"--", b"\n", b"x"])
@@ -61,7 +62,7 @@ def refused(parts: Iterable[bytes], project_id: str | None = None, *, closed: bo
 def test_any_cut_of_a_form_means_the_same() -> None:
     body = form([field("projectId", "p-1"), file(PNG + b"\r\n--" + BOUNDARY[:5], "ä.png"), field("x", "y")])
     expected = (
-        [Field("projectId", "p-1"), FileBegin("file", "ä.png"), Field("x", "y")],
+        [Field("projectId", "p-1"), FileBegin("file", "ä.png", KIND), Field("x", "y")],
         PNG + b"\r\n--" + BOUNDARY[:5],
         True,
     )
@@ -78,7 +79,7 @@ def test_files_that_look_like_boundaries_arrive_unchanged(content: bytes, cuts: 
     events, data, whole = parsed(pieces(body, cuts))
     assert data == content
     assert whole
-    assert events == [Field("projectId", "p"), FileBegin("file", "a.png")]
+    assert events == [Field("projectId", "p"), FileBegin("file", "a.png", KIND)]
 
 
 @given(st.integers(min_value=0))
@@ -100,7 +101,7 @@ def test_no_bytes_break_the_parser(chunks: list[bytes]) -> None:
 
 def test_names_come_from_the_field_or_the_file() -> None:
     project, named = field("projectId", "p1"), field("fileName", "mine.png")
-    assert taken([form([project, file(PNG)])]) == (Submission("p1", "a.png", "file"), PNG)
+    assert taken([form([project, file(PNG)])]) == (Submission("p1", "a.png", "file", KIND), PNG)
     assert taken([form([project, named, file(PNG)])])[0].original_name == "mine.png"
     assert taken([form([file(PNG)])], "p2")[0].project_id == "p2"
     assert taken([form([project, file(PNG)])], "p1")[0].project_id == "p1"
