@@ -59,7 +59,7 @@ def _inputs(operation: Json) -> Iterator[tuple[str, str]]:
     for parameter in operation.get("parameters", ()):
         yield parameter["name"], f"{parameter['in']}. {parameter['description']}"
     for kind, body in operation.get("requestBody", {}).get("content", {}).items():
-        for name, field in body["schema"]["properties"].items():
+        for name, field in body["schema"].get("properties", {"body": body["schema"]}).items():
             yield name, f"{kind}. {field.get('description', '')}"
 
 

@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 
 QUICK = 0.4
 """Seconds in which a part may land without anybody caring how many others there are."""
-START = 8
+START = 4
 
 
 class Pace:
@@ -32,7 +32,13 @@ class Pace:
         self._asked = 0
         self._step = -1
         self._before: float | None = None
-        self._since, self._bytes, self._count, self._slowest, self._bound = 0.0, 0, 0, 0.0, False
+        self._since, self._bytes, self._count, self._slowest = 0.0, 0, 0, 0.0
+        self._bound, self._peak = False, 0
+
+    @property
+    def spare(self) -> bool:
+        """Whether one more would be under way at once."""
+        return self.flying < self.limit and not self._waiting
 
     @asynccontextmanager
     async def slot(self, size: int, upload: int, *, last: bool) -> AsyncIterator[None]:
@@ -45,14 +51,19 @@ class Pace:
         finally:
             self.leave()
 
+    def press(self) -> None:
+        """A client is faster than S3: it is told to wait."""
+        self._bound = True
+
     def landed(self, size: int, begun: float, now: float) -> None:
         """Learn from one part; times in seconds by one clock."""
         if not self._bytes:
             self._since = min(self._since or begun, begun)
         self._bytes += size
+        self._peak = max(self._peak, self.flying)
         self._slowest = max(self._slowest, now - begun)
         self._count += 1
-        if self._count >= self.limit:
+        if self._count >= min(self.limit, self._peak):
             if self._bound:  # else the clients are what is slow
                 self._climb(self._bytes / max(now - self._since, 1e-6))
             self._begin(now)
@@ -61,7 +72,9 @@ class Pace:
         before, self._before = self._before, rate
         if self._slowest < QUICK:
             self._step = 1
-        elif before is not None:
+        else:
+            self.limit = min(self.limit, self._peak)
+        if self._slowest >= QUICK and before is not None:
             worth = 0.5 / max(1, self.limit - self._step)  # half of a part's share at the limit before
             paid = rate / before - 1
             if paid < (worth if self._step > 0 else -worth):
@@ -71,11 +84,11 @@ class Pace:
     def _begin(self, now: float) -> None:
         """A new window."""
         self._since, self._bytes, self._count, self._slowest = now, 0, 0, 0.0
-        self._bound = bool(self._waiting)
+        self._bound, self._peak = bool(self._waiting), self.flying
 
     async def enter(self, upload: int, *, last: bool) -> None:
         """Wait for one's turn."""
-        if self.flying < self.limit and not self._waiting:
+        if self.spare:
             self.flying += 1
             return
         self._bound = True

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from typing import Any, ParamSpec, TypeVar
 
 from ingest.budget import Budget
+from ingest.buffers import Buffer, Buffers
 from ingest.pace import Pace
 from pipeline.adapters import checksums
 from pipeline.adapters.checksums import crc64, crc64_of_parts
@@ -26,6 +27,8 @@ IN_FLIGHT = 4
 SMALL = MIB
 """Bytes up to which an object is not worth pacing."""
 
+_NONE = bytearray()
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -38,6 +41,7 @@ class Storage:
     threads: Executor
     budget: Budget
     pace: Pace
+    buffers: Buffers = field(default_factory=Buffers)
 
 
 def part_size(most: int) -> int:
@@ -69,7 +73,8 @@ class Transfer:
         self._target = target
         self._part = part
         self._allowed = allowed
-        self._own = self._buffer = bytearray(room)
+        self._room = room  # of the buffer that is being filled
+        self._own = self._buffer = storage.buffers.take(room, part)
         self._own_free = False
         self._filled = 0
         self._upload: asyncio.Future[str] | None = None
@@ -84,10 +89,10 @@ class Transfer:
         """Take the bytes; raises what storing an earlier part raised."""
         self.size += len(data)
         while data:
-            if self._filled == len(self._buffer):
+            if self._filled == self._room:
                 await self._send()
                 self._buffer = await self._empty_buffer()
-            piece = data[: len(self._buffer) - self._filled]
+            piece = data[: self._room - self._filled]
             self._buffer[self._filled : self._filled + len(piece)] = piece
             self._filled += len(piece)
             data = data[len(piece) :]
@@ -115,8 +120,10 @@ class Transfer:
             for flight in self._flights:
                 flight.cancel()  # those whose turn has not come; a part under way is waited for
             await asyncio.wait({*self._calls, *self._flights})
-        if self._buffer and self._buffer is not self._own:
-            self._storage.budget.give(self._part)
+        if self._buffer is not _NONE and self._buffer is not self._own:
+            self._return(self._buffer)
+        self._storage.buffers.give(self._own)
+        self._own = self._buffer = _NONE
         if self._upload is not None and not self._upload.cancelled() and self._upload.exception() is None:
             with suppress(DarkroomError):  # the purge task tries again
                 await self._call(self._store.abort, self._target[0], self._upload.result())
@@ -144,6 +151,8 @@ class Transfer:
     def _stored(self, etag: str, crc: str | None) -> Stored:
         self.made = True
         self.brought.set()
+        self._storage.buffers.give(self._own)
+        self._own = _NONE
         return Stored(self.size, etag, f"{checksums.NAME}:{crc}" if crc else None)
 
     async def _send(self, *, last: bool = False) -> None:
@@ -160,7 +169,7 @@ class Transfer:
         flight = asyncio.create_task(self._fly(self._sent, body, last=last))
         self._flights.add(flight)
         flight.add_done_callback(lambda done: self._land(done, buffer))
-        self._buffer, self._filled = bytearray(), 0
+        self._buffer, self._filled = _NONE, 0
 
     async def _fly(self, number: int, body: memoryview, *, last: bool) -> Part:
         """Store one part when it is its turn."""
@@ -169,13 +178,13 @@ class Transfer:
             upload_id = self._upload.result() if self._upload else ""
             return await self._call(self._store.put_part, self._target[0], upload_id, number, body)
 
-    def _land(self, done: asyncio.Task[Part], buffer: bytearray) -> None:
+    def _land(self, done: asyncio.Task[Part], buffer: Buffer) -> None:
         self._flights.discard(done)
         self._flying -= 1
         if buffer is self._own:
             self._own_free = True
         else:
-            self._storage.budget.give(self._part)
+            self._return(buffer, looked_into=done.cancelled())
         if done.cancelled():
             self._failure = self._failure or TransientError("the upload was abandoned")
         elif error := done.exception():
@@ -185,15 +194,23 @@ class Transfer:
             self.stored += done.result().size
         self._landed.set()
 
-    async def _empty_buffer(self) -> bytearray:
+    async def _empty_buffer(self) -> Buffer:
+        """The own one, or another one as long as parts need not wait for their turn."""
         while True:
             if self._flying < IN_FLIGHT:
                 if self._own_free:
                     self._own_free = False
                     return self._own
-                if self._storage.budget.spare(self._part):
-                    return bytearray(self._part)
+                if self._storage.pace.spare and self._storage.budget.spare(self._part):
+                    return self._storage.buffers.take(self._part, self._part)
+            self._storage.pace.press()
             await self._landing()  # the own buffer at least is in the air
+
+    def _return(self, buffer: Buffer, *, looked_into: bool = False) -> None:
+        """Give a buffer back that was borrowed; one that a thread still looks into is not used again."""
+        self._storage.budget.give(self._part)
+        if not looked_into:
+            self._storage.buffers.give(buffer)
 
     async def _landing(self) -> None:
         if not self._failure:

@@ -21,6 +21,7 @@ from pipeline.adapters.aws import region
 from pipeline.adapters.checksums import crc64, crc64_of_parts
 from pipeline.adapters.labels import found_of, headers_of
 from pipeline.adapters.s3_errors import OutOfRangeError, translated
+from pipeline.adapters.s3_place import Account
 from pipeline.adapters.s3_writes import MovedError, Request, Writes, etag_of, text_of
 from pipeline.adapters.wire import Answer, Buffer, Patience, StaleError
 from pipeline.errors import AlreadyStoredError, DarkroomError, NotFoundError, UnavailableError
@@ -41,14 +42,14 @@ _WHOLE = {"x-amz-checksum-type": "FULL_OBJECT"}
 _ONCE = {"if-none-match": "*"}
 
 
-def connect(bucket: str, put_timeout: float = 60.0) -> "S3Objects":
-    """The bucket at the endpoint, in the region and with the credentials that boto3's own environment says.
+def connect(bucket: str, put_timeout: float = 60.0, account: Account | None = None) -> "S3Objects":
+    """The bucket at the endpoint, in the region and with the credentials of the account, else of the environment.
 
     `put_timeout` is the longest that one HTTP attempt may last, in seconds. Threads may share it; a process that forks
     must connect afterwards.
     """
     patience = Patience(*(share * put_timeout for share in (_CONNECTING, _SENDING, _ANSWERING)))
-    account, config = s3_place.account(region()), _config(patience)
+    account, config = account or s3_place.account(region()), _config(patience)
     writes = Writes(
         lambda region: account.place(bucket, config, region), account.credentials, account.certificates(), patience
     )

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 
-from pipeline.adapters.aws import region
 from pipeline.adapters.labels import headers_of
 from pipeline.adapters.s3_errors import translated
+from pipeline.adapters.s3_place import Account
 from pipeline.ports import Form, Label
 
 if TYPE_CHECKING:
@@ -17,14 +16,14 @@ if TYPE_CHECKING:
 _CREATED = {"success_action_status": "201"}
 
 
-def connect(bucket: str, endpoint: str | None) -> "S3Signer":
+def connect(bucket: str, endpoint: str | None, account: Account) -> "S3Signer":
     """The bucket as clients reach it: at the endpoint, or where we do ourselves when there is none."""
     config = Config(
         signature_version="s3v4",
         s3={"addressing_style": "path" if endpoint else "auto"},
         request_checksum_calculation="when_required",
     )
-    return S3Signer(boto3.client("s3", region_name=region(), endpoint_url=endpoint or None, config=config), bucket)
+    return S3Signer(account.session.client("s3", endpoint_url=endpoint or None, config=config), bucket)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from dramatiq.brokers.redis import RedisBroker
 
-from pipeline.adapters import broker, dynamodb, s3, s3_signing, webhooks
+from pipeline.adapters import broker, dynamodb, s3, s3_place, s3_signing, webhooks
+from pipeline.adapters.aws import region
 from pipeline.adapters.bells import Bells
 from pipeline.adapters.broker import RedisQueue
 from pipeline.adapters.feed import Feed
@@ -49,9 +50,10 @@ def connect(settings: Settings) -> Services:
     site = Site(settings.url, pipeline.publish_originals)
     ledger = Ledger(records(settings), queue, site, queue_of, pipeline.attempts_of, pipeline.lease)
     consumed = broker.make_broker(settings.redis_url, pipeline.threads)
-    objects = s3.connect(settings.s3_bucket, pipeline.lease.put_timeout / 1000)
+    account = s3_place.account(region())
+    objects = s3.connect(settings.s3_bucket, pipeline.lease.put_timeout / 1000, account)
     pieces = S3Pieces(objects.client, settings.s3_bucket)
-    signer = s3_signing.connect(settings.s3_bucket, settings.s3_public_endpoint)
+    signer = s3_signing.connect(settings.s3_bucket, settings.s3_public_endpoint, account)
     feed, bells, receiver = Feed(settings.redis_url), Bells(settings.redis_url), webhooks.connect(settings)
     return Services(settings, pipeline, ledger, objects, pieces, signer, queue, feed, bells, consumed, receiver)
 

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 MB = 1_000_000
 MOST = 200 * MB
+CROWDED = 270 * MB
+"""The process itself, and all that `[ingest] memory` allows."""
 
 
 class Stream:
@@ -57,8 +59,10 @@ def test_a_large_upload_takes_little_memory_and_is_answered_at_once(server: Inge
     assert delay < 5  # under 1 s on a machine with nothing else to do
 
 
-@pytest.mark.parametrize("uploads", [1, 20])
-def test_a_slow_storage_fills_no_memory(ingest_env: dict[str, str], s3: Backend, tmp_path: Path, uploads: int) -> None:
+@pytest.mark.parametrize(("uploads", "most"), [(8, MOST), (25, CROWDED)])
+def test_a_slow_storage_fills_no_memory(
+    ingest_env: dict[str, str], s3: Backend, tmp_path: Path, uploads: int, most: int
+) -> None:
     sizes = 400 * MB // uploads
     with (
         Proxy(int(s3.url.rpartition(":")[2]), rate=20 * MB) as slow,
@@ -72,7 +76,7 @@ def test_a_slow_storage_fills_no_memory(ingest_env: dict[str, str], s3: Backend,
             thread.start()
         for thread in threads:
             thread.join()
-        assert {said.status_code for said in answers} <= {201, 503}
-        assert sum(said.status_code == 201 for said in answers) >= min(uploads, 9)
+        assert {said.status_code for said in answers} <= {201, 202, 503}
+        assert sum(said.status_code < 300 for said in answers) >= 20 * uploads // 25
         assert all("retry-after" in said.headers for said in answers if said.status_code == 503)
-        assert running.peak() < MOST
+        assert running.peak() < most
