@@ -62,7 +62,7 @@ def create(services: Services, access: Access) -> Starlette:
     budget = Budget(pipeline.uploads.memory)
     shelves = Shelves(objects, services.pieces, budget, storing)
     resumable = Resumable(ledger, shelves, round(1000 * pipeline.grants.resumable), intending, Held(services.bells))
-    tus = Tus(resumable, Concatenation(resumable), pipeline.limits, pressure)
+    tus = Tus(resumable, Concatenation(resumable), pipeline.limits, pressure, idempotency)
     direct = Direct(ledger, objects, services.pieces, services.signer, pipeline.grants, intending, storing)
     presigned = Presigned(direct, pipeline.limits, pressure, objects.bucket)
     storage = Storage(objects, storing, budget, Pace(STORING))

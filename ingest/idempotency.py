@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 _KEY = re.compile(r"[!-~]{1,255}")
 _DIGESTS = ("content-md5", "content-digest", "repr-digest", "digest", "upload-checksum")
-_REPLAYED = ("location", "content-type", "cache-control")
+_REPLAYED = ("location", "content-type", "cache-control", "upload-offset", "upload-expires")
 MOST_BODY = 8192
 """Characters of an answer that are remembered: those of creating requests are short."""
 

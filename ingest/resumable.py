@@ -22,6 +22,7 @@ from ingest.receiving import Receiving, Shelves
 from ingest.settling import arrived, settle
 from ingest.tus_headers import Hash
 from pipeline import granting
+from pipeline.changes import RefusedError
 from pipeline.errors import DarkroomError, LeaseLostError, PermanentError
 from pipeline.events import Aborted, Stored
 from pipeline.granting import Opened
@@ -29,6 +30,7 @@ from pipeline.ledger import Ledger
 from pipeline.limits import Limits
 from pipeline.media import Media, Status
 from pipeline.reception import Reception, reception_of
+from pipeline.repeats import Turn
 from pipeline.sniff import HEAD, UNKNOWN, sniff
 from pipeline.tasks import Task, TaskStatus
 
@@ -65,9 +67,9 @@ class Resumable:
     threads: Executor
     held: Held
 
-    async def create(self, media: Media, reception: Reception) -> Opened:
-        """The first transaction; raises `ProblemError`."""
-        return await self.call(self._create, media, reception)
+    async def create(self, media: Media, reception: Reception, turn: Turn | None = None) -> Opened:
+        """The first transaction; `turn` is that of the request's Idempotency-Key. Raises `ProblemError`."""
+        return await self.call(self._create, media, reception, turn)
 
     async def look(self, media_id: str, caller: Caller) -> Opened:
         """The upload as it stands, when whoever asks may go on with it; raises `ProblemError`."""
@@ -235,13 +237,16 @@ class Resumable:
             await self.call(granting.ask, self.ledger, task)
             await self.held.ring(task.media_id)
 
-    def _create(self, media: Media, reception: Reception) -> Opened:
+    def _create(self, media: Media, reception: Reception, turn: Turn | None) -> Opened:
         drawn_at = time.monotonic()
         position = None if media.partial else self.ledger.next_position(media.project_id)
         if time.monotonic() - drawn_at > SLOW:  # the project may have been closed, and found empty, meanwhile
             raise ProblemError("records_unavailable")
-        until = self.ledger.records.now() + self.keep
-        granting.open_upload(self.ledger, replace(media, position=position), until, until, reception)
+        until, also = self.ledger.records.now() + self.keep, () if turn is None else (turn.begins(media.id),)
+        try:
+            granting.open_upload(self.ledger, replace(media, position=position), until, until, reception, also)
+        except RefusedError as refusal:
+            raise ProblemError("request_in_progress") from refusal
         return granting.look(self.ledger, media.id) or Opened(media, None)
 
     async def _now(self) -> int:

@@ -12,6 +12,7 @@ from ingest.bodies import chunks
 from ingest.callers import Caller, caller_of
 from ingest.concatenation import UNASSIGNED, Concatenation
 from ingest.described import described
+from ingest.idempotency import Idempotency
 from ingest.pressure import Pressure
 from ingest.problems import ProblemError
 from ingest.resumable import Body, Resumable
@@ -33,6 +34,7 @@ from pipeline.keys import MEDIA_ID
 from pipeline.limits import Limits
 from pipeline.media import Media, Status
 from pipeline.reception import Reception, part_size, reception_of
+from pipeline.repeats import Turn
 from pipeline.sniff import UNKNOWN
 
 PATH = "/files/"
@@ -46,6 +48,7 @@ class Tus:
     concatenation: Concatenation
     limits: Limits
     pressure: Pressure
+    idempotency: Idempotency
 
     async def collection(self, request: Request) -> Response:
         """POST: a new upload, perhaps with its first bytes. OPTIONS: what this server can do."""
@@ -71,12 +74,17 @@ class Tus:
             metadata=request.headers.get("upload-metadata", ""),
             concat=kind,
         )
-        opened = await self.resumable.create(replace(media, partial=reception.partial), reception)
-        request.state.facts.update(project_id=project_id, media_id=media.id)
-        headers = {"Location": PATH + media.id, **_expiry(opened)}
-        if request.headers.get("content-type") == CONTENT_TYPE:
-            return await self._bring(request, media.id, caller, 0, headers)
-        return Response(status_code=201, headers=headers)
+
+        async def create(turn: Turn | None) -> Response:
+            opened = await self.resumable.create(replace(media, partial=reception.partial), reception, turn)
+            request.state.facts.update(project_id=project_id, media_id=media.id)
+            headers = {"Location": PATH + media.id, **_expiry(opened)}
+            if request.headers.get("content-type") == CONTENT_TYPE:
+                return await self._bring(request, media.id, caller, 0, headers)
+            return Response(status_code=201, headers=headers)
+
+        said = (project_id, request.headers.get("upload-metadata", ""), str(length))
+        return await self.idempotency.once(request, said, create, _begun)
 
     async def _final(
         self, request: Request, ids: tuple[str, ...], metadata: Mapping[str, str], limits: Limits
@@ -201,6 +209,11 @@ class TusVersion:
             await send(message)
 
         await self.app(scope, receive, answer)
+
+
+def _begun(media: Media) -> Response:
+    """The answer to a creation whose first request never got it; how far it is the client asks in any case."""
+    return Response(status_code=201, headers={"Location": PATH + media.id})
 
 
 def _speaks(request: Request) -> None:

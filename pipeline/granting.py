@@ -1,10 +1,11 @@
 """Uploads under a grant over the ledger: opened, taken for one request, advanced, laid down again."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from pipeline import grants, protocol
-from pipeline.changes import RefusedError
+from pipeline.changes import Change, RefusedError
 from pipeline.errors import LeaseLostError
 from pipeline.events import Recognised
 from pipeline.ledger import Claimed, Ledger
@@ -22,11 +23,16 @@ class Opened(NamedTuple):
     task: Task | None
 
 
-def open_upload(ledger: Ledger, media: Media, until: int, look_at: int, reception: Reception) -> None:
-    """The first transaction of an upload that comes over several requests: the record and its row, held by nobody."""
+def open_upload(
+    ledger: Ledger, media: Media, until: int, look_at: int, reception: Reception, also: Sequence[Change] = ()
+) -> None:
+    """The first transaction of an upload that comes over several requests: the record and its row, held by nobody.
+
+    Raises `RefusedError` when a change that goes with it does not hold.
+    """
     now = ledger.records.now()
     row = grants.granted(media, ledger.queue_of(media, "upload"), now, until, look_at, reception)
-    ledger.records.write([protocol.create(replace(media, updated_at=now)), row])
+    ledger.records.write([protocol.create(replace(media, updated_at=now)), row, *also])
 
 
 def look(ledger: Ledger, media_id: str) -> Opened | None:

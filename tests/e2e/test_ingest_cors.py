@@ -8,6 +8,7 @@ import pytest
 from pipeline import apikeys
 from pipeline.adapters.sqlite import SqliteRecords
 from tests.serving import Ingest, ingest
+from tests.web import web
 
 ORIGIN = "https://app.example.com"
 MEDIA = f"media_{0:032x}"
@@ -59,13 +60,13 @@ def test_a_page_gets_through_every_door(server: Ingest, method: str, path: str, 
         "Access-Control-Request-Method": method,
         "Access-Control-Request-Headers": ",".join(headers),
     }
-    preflight = httpx.options(f"{server.url}{path}", headers=asked)
+    preflight = web.options(f"{server.url}{path}", headers=asked)
     assert preflight.is_success
     assert preflight.headers["access-control-allow-origin"] == ORIGIN
     assert method.lower() in words(preflight, "access-control-allow-methods")
     assert set(headers) <= words(preflight, "access-control-allow-headers")
     assert "origin" in words(preflight, "vary")
-    actual = httpx.request(method, f"{server.url}{path}", headers={"Origin": ORIGIN})
+    actual = web.request(method, f"{server.url}{path}", headers={"Origin": ORIGIN})
     assert actual.status_code in {401, 404, 405}  # the page may read why
     assert actual.headers["access-control-allow-origin"] == ORIGIN
     assert "access-control-allow-credentials" not in actual.headers
@@ -76,6 +77,6 @@ def test_a_page_gets_through_every_door(server: Ingest, method: str, path: str, 
 def test_other_pages_learn_nothing(server: Ingest) -> None:
     for origin in ("https://evil.example", "null", f"{ORIGIN}.evil.example"):
         asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
-        for answer in (httpx.options(f"{server.url}/api/upload", headers=asked), httpx.get(server.url, headers=asked)):
+        for answer in (web.options(f"{server.url}/api/upload", headers=asked), web.get(server.url, headers=asked)):
             assert answer.status_code == 403
             assert "access-control-allow-origin" not in answer.headers

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from ops import ports
@@ -15,6 +14,7 @@ from pipeline.progress import Report
 from tests.frontdoor import MB, begun, records, rest, upload
 from tests.multipart import PNG
 from tests.serving import Ingest, ingest, wait_for
+from tests.web import web
 
 Event = dict[str, Any]
 
@@ -32,7 +32,7 @@ def servers(ingest_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 def following(server: Ingest, path: str, **headers: str) -> Iterator[Iterator[Event]]:
     """The events of a stream, each with its kind, its id if it has one, and its data."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    with httpx.stream("GET", f"{server.url}{path}", headers=named, timeout=30) as answer:
+    with web.stream("GET", f"{server.url}{path}", headers=named, timeout=30) as answer:
         assert answer.status_code == 200, answer.status_code
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert answer.headers["x-accel-buffering"] == "no"
@@ -63,11 +63,11 @@ def test_a_media_is_followed_until_it_has_settled_whichever_server_does_it(serve
         assert (first["event"], first["data"]["id"], first["data"]["status"]) == ("media", media_id, "uploaded")
         assert first["id"] == str(first["data"]["version"])
         assert first["data"]["stages"] == {"done": [], "owed": ["validate"]}
-        assert httpx.delete(f"{one.url}/api/media/{media_id}").status_code == 204
+        assert web.delete(f"{one.url}/api/media/{media_id}").status_code == 204
         last = next(each for each in events if each["event"] == "media")
         assert last["data"]["status"] == "deleted"
         assert list(events) == []
-    again = httpx.get(f"{two.url}/api/media/{media_id}/events", headers={"Last-Event-ID": last["id"]})
+    again = web.get(f"{two.url}/api/media/{media_id}/events", headers={"Last-Event-ID": last["id"]})
     assert again.status_code == 204
     with following(two, f"/api/media/{media_id}/events", Last_Event_ID=first["id"]) as events:
         assert [each["id"] for each in events] == [last["id"]]
@@ -96,7 +96,7 @@ def test_a_project_is_followed_as_a_whole(servers: tuple[Ingest, Ingest]) -> Non
         assert (first["event"], first["data"]["id"]) == ("media", old)
         new = media_of(one, "whole")
         assert any(each["data"].get("id") == new and each["data"]["status"] == "uploaded" for each in events)
-        httpx.delete(f"{one.url}/api/media/{old}")
+        web.delete(f"{one.url}/api/media/{old}")
         gone = next(each for each in events if each["data"].get("id") == old)
         assert gone["data"]["status"] == "deleted"
     with following(two, "/api/projects/whole/events", Last_Event_ID=first["id"]) as events:
@@ -122,12 +122,12 @@ def test_without_redis_changes_come_later_but_they_come(tmp_path: Path, ingest_e
         media_id = media_of(server, "away")
         with following(server, f"/api/media/{media_id}/events") as events:
             assert next(events)["data"]["status"] == "uploaded"
-            httpx.delete(f"{server.url}/api/media/{media_id}", timeout=30)
+            web.delete(f"{server.url}/api/media/{media_id}", timeout=30)
             assert next(events)["data"]["status"] == "deleted"
 
 
 def test_there_is_nothing_to_follow_without_a_media(servers: tuple[Ingest, Ingest]) -> None:
-    answer = httpx.get(f"{servers[0].url}/api/media/media_{0:032x}/events")
+    answer = web.get(f"{servers[0].url}/api/media/media_{0:032x}/events")
     assert (answer.status_code, answer.json()["code"]) == (404, "media_not_found")
     assert PNG  # what all of these upload
 

@@ -8,6 +8,7 @@ from pipeline.changes import Update
 from tests.frontdoor import Bucket, answer, begun, post, records, rest
 from tests.multipart import PNG, field, file, form
 from tests.serving import Ingest, wait_for
+from tests.web import web
 
 
 def send(server: Ingest, project: str, key: str, name: str = "a.png", content: bytes = PNG) -> httpx.Response:
@@ -64,7 +65,7 @@ def test_while_the_first_is_served_the_second_is_told_so(server: Ingest) -> None
 def test_adopting_is_replayed_as_well(server: Ingest, bucket: Bucket) -> None:
     bucket.put("idempotent/a.png", PNG)
     wanted, headers = {"projectId": "adopting", "key": "idempotent/a.png"}, {"Idempotency-Key": "adopting"}
-    first, again = (httpx.post(f"{server.url}/api/media", json=wanted, headers=headers) for _ in range(2))
+    first, again = (web.post(f"{server.url}/api/media", json=wanted, headers=headers) for _ in range(2))
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.json() == first.json()
 
@@ -86,3 +87,15 @@ def test_an_answer_that_was_lost_is_made_again(server: Ingest) -> None:
     assert (store.get(turn.key) or {})["status"] == "DONE"
     store.close()
     assert len(records(server, "lost")) == 1
+
+
+def test_a_resumable_upload_is_begun_once(server: Ingest) -> None:
+    named = {"X-Project-Id": "tus-once", "Idempotency-Key": "tus-once"}
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "1000", **named}
+    first, again = (web.post(f"{server.url}/files/", headers=headers) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.headers["location"] == first.headers["location"]
+    assert again.headers["idempotent-replayed"] == "true"
+    other = web.post(f"{server.url}/files/", headers=headers | {"Upload-Length": "2000"})
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert len(records(server, "tus-once")) == 1

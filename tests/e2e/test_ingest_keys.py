@@ -13,6 +13,7 @@ from pipeline.adapters.sqlite import SqliteRecords
 from tests.frontdoor import post
 from tests.multipart import PNG, field, file, form
 from tests.serving import Ingest, ingest
+from tests.web import web
 
 TOKEN_SECRET = "a secret that nobody else has for sure"
 NETWORK = "0.0.0.0"  # noqa: S104 - what is tested is that it is guarded
@@ -34,7 +35,7 @@ class Guarded:
         return post(self.server, form([field("projectId", project), file(content)]), **headers)
 
     def list(self, project: str, headers: dict[str, str]) -> httpx.Response:
-        return httpx.get(f"{self.server.url}/api/projects/{project}/media", headers=headers)
+        return web.get(f"{self.server.url}/api/projects/{project}/media", headers=headers)
 
 
 @pytest.fixture(scope="module")
@@ -62,27 +63,27 @@ def test_a_key_uploads_reads_and_deletes_in_its_project(guarded: Guarded) -> Non
     sent = guarded.send("keys-own", key)
     assert sent.status_code == 201
     address = f"{guarded.server.url}/api/media/{sent.json()['mediaId']}"
-    assert httpx.get(address, headers=key).json()["projectId"] == "keys-own"
+    assert web.get(address, headers=key).json()["projectId"] == "keys-own"
     assert len(guarded.list("keys-own", key).json()["items"]) == 1
-    assert code(httpx.get(address)) == (401, "credentials_missing")
-    assert httpx.get(address).headers["www-authenticate"] == "Bearer"
+    assert code(web.get(address)) == (401, "credentials_missing")
+    assert web.get(address).headers["www-authenticate"] == "Bearer"
     stranger, reader = guarded.key("keys-other"), guarded.key("keys-own", right="read")
-    assert code(httpx.get(address, headers=stranger)) == (404, "media_not_found")
-    assert code(httpx.delete(address, headers=stranger)) == (404, "media_not_found")
-    assert code(httpx.delete(address, headers=reader)) == (403, "right_missing")
-    assert code(httpx.post(f"{address}/retry", headers=stranger)) == (404, "media_not_found")
-    assert httpx.delete(address, headers=key).status_code == 204
+    assert code(web.get(address, headers=stranger)) == (404, "media_not_found")
+    assert code(web.delete(address, headers=stranger)) == (404, "media_not_found")
+    assert code(web.delete(address, headers=reader)) == (403, "right_missing")
+    assert code(web.post(f"{address}/retry", headers=stranger)) == (404, "media_not_found")
+    assert web.delete(address, headers=key).status_code == 204
 
 
 def test_other_projects_are_out_of_reach(guarded: Guarded) -> None:
     key = guarded.key("keys-mine")
     assert code(guarded.send("keys-yours", key)) == (403, "project_forbidden")
-    assert code(httpx.get(f"{guarded.server.url}/api/projects/keys-yours/media", headers=key)) == (
+    assert code(web.get(f"{guarded.server.url}/api/projects/keys-yours/media", headers=key)) == (
         403,
         "project_forbidden",
     )
     wanted = {"projectId": "keys-yours", "key": "somewhere.png"}
-    assert code(httpx.post(f"{guarded.server.url}/api/media", json=wanted, headers=key)) == (403, "project_forbidden")
+    assert code(web.post(f"{guarded.server.url}/api/media", json=wanted, headers=key)) == (403, "project_forbidden")
     assert code(guarded.send("keys-mine", guarded.key("keys-mine", right="read"))) == (403, "right_missing")
 
 
@@ -98,23 +99,23 @@ def test_a_revoked_key_ends_within_seconds(guarded: Guarded) -> None:
 def test_a_token_uploads_within_its_bounds(guarded: Guarded) -> None:
     url, key = f"{guarded.server.url}/api/tokens", guarded.key("keys-browser")
     wanted = {"projectId": "keys-browser", "maxBytes": len(PNG) + 10, "types": ["image/*"]}
-    answer = httpx.post(url, json=wanted, headers=key)
+    answer = web.post(url, json=wanted, headers=key)
     assert answer.status_code == 201
     token = {"Authorization": f"Bearer {answer.json()['token']}"}
     sent = guarded.send("keys-browser", token)
     assert sent.status_code == 201
-    assert httpx.get(sent.json()["statusUrl"].replace(NETWORK, "127.0.0.1"), headers=token).status_code == 200
+    assert web.get(sent.json()["statusUrl"].replace(NETWORK, "127.0.0.1"), headers=token).status_code == 200
     assert code(guarded.send("keys-browser", token, PNG + bytes(20))) == (413, "bytes_exceeded")
     assert code(guarded.send("keys-elsewhere", token)) == (403, "project_forbidden")
-    assert code(httpx.get(f"{guarded.server.url}/api/projects/keys-browser/media", headers=token)) == (
+    assert code(web.get(f"{guarded.server.url}/api/projects/keys-browser/media", headers=token)) == (
         403,
         "right_missing",
     )
-    assert code(httpx.delete(sent.json()["statusUrl"], headers=token)) == (403, "right_missing")
-    assert code(httpx.post(url, json=wanted, headers=token)) == (403, "right_missing")
-    videos = httpx.post(url, json=wanted | {"types": ["video/*"]}, headers=key).json()["token"]
+    assert code(web.delete(sent.json()["statusUrl"], headers=token)) == (403, "right_missing")
+    assert code(web.post(url, json=wanted, headers=token)) == (403, "right_missing")
+    videos = web.post(url, json=wanted | {"types": ["video/*"]}, headers=key).json()["token"]
     assert code(guarded.send("keys-browser", {"Authorization": f"Bearer {videos}"})) == (415, "type_not_accepted")
-    assert code(httpx.post(url, json=wanted | {"projectId": "keys-elsewhere"}, headers=key)) == (
+    assert code(web.post(url, json=wanted | {"projectId": "keys-elsewhere"}, headers=key)) == (
         403,
         "project_forbidden",
     )
@@ -134,18 +135,18 @@ def test_a_token_uploads_within_its_bounds(guarded: Guarded) -> None:
     ],
 )
 def test_a_token_is_not_given_for_nonsense(guarded: Guarded, body: bytes, expected: str) -> None:
-    answer = httpx.post(f"{guarded.server.url}/api/tokens", content=body, headers=guarded.key("*"))
+    answer = web.post(f"{guarded.server.url}/api/tokens", content=body, headers=guarded.key("*"))
     assert code(answer) == (400, expected)
 
 
 def test_nothing_of_a_credential_is_logged(guarded: Guarded) -> None:
     key = guarded.key("keys-log")
     secret = key["Authorization"].split("_", 2)[2]
-    token = httpx.post(f"{guarded.server.url}/api/tokens", json={"projectId": "keys-log"}, headers=key).json()["token"]
+    token = web.post(f"{guarded.server.url}/api/tokens", json={"projectId": "keys-log"}, headers=key).json()["token"]
     guarded.send("keys-log", key)
     guarded.send("keys-log", {"Authorization": f"Bearer {token}"})
     guarded.send("keys-log", {"Authorization": f"Bearer {token}x"})
-    httpx.get(f"{guarded.server.url}/api/media/media_{0:032x}/events?access_token={token}")
+    web.get(f"{guarded.server.url}/api/media/media_{0:032x}/events?access_token={token}")
     log = guarded.server.log.read_text()
     assert f'"caller": "key:{key["Authorization"].split("_")[1]}"' in log
     assert secret not in log

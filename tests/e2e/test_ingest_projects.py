@@ -1,22 +1,21 @@
 """Deleting a project over HTTP."""
 
-import httpx
-
 from tests.frontdoor import upload
 from tests.serving import Ingest
+from tests.web import web
 
 
 def test_a_project_that_is_being_deleted_takes_nothing(server: Ingest) -> None:
     assert upload(server, "erasing").status_code == 201
     address = f"{server.url}/api/projects/erasing"
-    unknown = httpx.get(f"{address}/deletion")
+    unknown = web.get(f"{address}/deletion")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "deletion_not_found")
-    begun, again = httpx.delete(address), httpx.delete(address)
+    begun, again = web.delete(address), web.delete(address)
     assert begun.status_code == again.status_code == 202
     assert begun.json() == again.json()
     assert begun.json()["status"] == "deleting"
     assert begun.json()["statusUrl"] == begun.headers["location"] == f"{address}/deletion"
-    found = httpx.get(f"{address}/deletion")
+    found = web.get(f"{address}/deletion")
     assert found.status_code == 200
     assert found.json().items() <= begun.json().items()
     refused = upload(server, "erasing")
@@ -25,5 +24,5 @@ def test_a_project_that_is_being_deleted_takes_nothing(server: Ingest) -> None:
 
 
 def test_only_a_project_can_be_deleted(server: Ingest) -> None:
-    refused = httpx.delete(f"{server.url}/api/projects/a%20b")
+    refused = web.delete(f"{server.url}/api/projects/a%20b")
     assert (refused.status_code, refused.json()["code"]) == (400, "project_id_invalid")

@@ -14,6 +14,7 @@ from ops import ports
 from tests.frontdoor import MB, begun, records, rest, upload
 from tests.multipart import PNG
 from tests.serving import ROOT, Ingest, ingest, wait_for
+from tests.web import web
 
 HEAD_TIMEOUT = "client_header_timeout 10s"
 
@@ -64,7 +65,7 @@ def front(nginx: str, ingest_env: dict[str, str], tmp_path_factory: pytest.TempP
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/healthz").is_success
+        return web.get(f"{url}/healthz").is_success
     except httpx.TransportError:
         return False
 
@@ -84,15 +85,15 @@ def test_status_urls_lead_back_through_the_proxy(front: Ingest) -> None:
     sent = upload(front, "back")
     assert sent.status_code == 201
     assert sent.json()["statusUrl"].startswith(front.url)
-    assert httpx.get(sent.json()["statusUrl"]).json()["status"] == "uploaded"
+    assert web.get(sent.json()["statusUrl"]).json()["status"] == "uploaded"
 
 
 def test_events_come_as_they_are_sent(front: Ingest) -> None:
     media_id = upload(front, "told").json()["mediaId"]
-    with httpx.stream("GET", f"{front.url}/api/media/{media_id}/events", timeout=30) as answer:
+    with web.stream("GET", f"{front.url}/api/media/{media_id}/events", timeout=30) as answer:
         lines = answer.iter_lines()
         assert next(line for line in lines if line.startswith("data: ")).count('"uploaded"') == 1
-        httpx.delete(f"{front.url}/api/media/{media_id}")
+        web.delete(f"{front.url}/api/media/{media_id}")
         assert any('"status":"deleted"' in line for line in lines)
 
 
