@@ -20,7 +20,7 @@ from ingest.problems import ProblemError
 from ingest.reads import media_id_of
 from ingest.submissions import project_of
 from ingest.watching import Watch, Watches
-from pipeline import protocol
+from pipeline import projectrows
 from pipeline.errors import UnavailableError
 from pipeline.ledger import Ledger
 from pipeline.lifecycle import owed, settled
@@ -129,7 +129,7 @@ class Events:
         return [media for media in read if media is not None]
 
     async def _newest(self, project_id: str) -> list[Media]:
-        place = protocol.positions(project_id)
+        place = projectrows.positions(project_id)
         drawn = (await self._in_thread(self.ledger.records.get, place) or {}).get("next", 0)
         rows = await self._in_thread(self.ledger.records.project, project_id, drawn - NEWEST - 1, NEWEST)
         return [media_of(row) for row in rows]

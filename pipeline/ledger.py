@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from pipeline import protocol
+from pipeline import projectrows, protocol
 from pipeline.changes import Change, Key, RefusedError
 from pipeline.errors import LeaseLostError, PermanentError
 from pipeline.events import Deleted, Event, Redriven
@@ -58,7 +58,7 @@ class Ledger:
         Raises `PermanentError` (`project_deleting`) while everything of the project is being deleted.
         """
         try:
-            return int(self.records.update(protocol.next_position(project_id))["next"]) - 1
+            return int(self.records.update(projectrows.next_position(project_id))["next"]) - 1
         except RefusedError:
             raise PermanentError("project_deleting", "The project is being deleted.") from None
 

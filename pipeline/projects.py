@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import keys, protocol
+from pipeline import keys, projectrows, protocol
 from pipeline.changes import Absent, Compare, Either, Key, RefusedError, Row, Update
 from pipeline.ledger import Ledger
 from pipeline.ports import ObjectStore
@@ -64,7 +64,7 @@ def request(ledger: Ledger, project_id: str, queue: str) -> Deletion:
     fresh = Either((Absent("status"), Compare("status", "=", TaskStatus.DONE.value)))
     begin = Update(_place(project_id), fresh, set=row, add={"epoch": 1}, remove=("doneAt",))
     with suppress(RefusedError):  # it is under way
-        ledger.records.write([begin, protocol.close_project(project_id, now)])
+        ledger.records.write([begin, projectrows.close_project(project_id, now)])
         ledger.queue.send([Hint(name, STAGE, queue)])
     found = find(ledger, project_id)
     if found is None:
@@ -93,7 +93,7 @@ def step(ledger: Ledger, objects: ObjectStore, name: str) -> int | None:
     if sum(objects.purge(prefix) for prefix in keys.of_project(project_id)):
         return _go_on(ledger, project_id, row["notBefore"], 0)
     with suppress(RefusedError):  # somebody was faster
-        ledger.records.write([_done(ledger, project_id), protocol.open_project(project_id)])
+        ledger.records.write([_done(ledger, project_id), projectrows.open_project(project_id)])
     return None
 
 

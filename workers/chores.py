@@ -1,6 +1,6 @@
 """The pipeline's own stages: recovering an upload, owing tasks anew, deleting bytes, telling the world."""
 
-from pipeline import keys, protocol, recovery
+from pipeline import keys, projectrows, recovery
 from pipeline.arrivals import arrival
 from pipeline.changes import Update
 from pipeline.events import Aborted, Stored
@@ -89,4 +89,4 @@ def _totals(media: Media, status: Status) -> tuple[Update, ...]:
     if media.ready_bytes is None or status not in {Status.READY, Status.DELETED}:
         return ()
     sign = 1 if status is Status.READY else -1
-    return (Update(protocol.totals_key(media.project_id), add={"media": sign, "bytes": sign * media.ready_bytes}),)
+    return (Update(projectrows.totals_key(media.project_id), add={"media": sign, "bytes": sign * media.ready_bytes}),)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pipeline import keys, protocol
+from pipeline import keys, projectrows, protocol
 from pipeline.adapters.wiring import Services
 from pipeline.lifecycle import admits
 from pipeline.media import Media, Status
@@ -138,7 +138,7 @@ class Checker:
         """What the outbox counted, exactly once: the ready media of each project, and their bytes."""
         media = [each.media for each in found if each.media.status is Status.READY]
         for project in PROJECTS:
-            row = self.services.ledger.records.get(protocol.totals_key(project)) or {}
+            row = self.services.ledger.records.get(projectrows.totals_key(project)) or {}
             mine = [each for each in media if each.project_id == project]
             is_so = (len(mine), sum(each.ready_bytes or 0 for each in mine))
             told = (row.get("media", 0), row.get("bytes", 0))

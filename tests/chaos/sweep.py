@@ -17,7 +17,8 @@ import redis
 from pipeline.adapters.broker import EVENTS
 from pipeline.client import submit
 from pipeline.ports import Records
-from pipeline.protocol import media_key, totals_key
+from pipeline.projectrows import totals_key
+from pipeline.protocol import media_key
 from pipeline.rows import media_of, task_of
 from pipeline.tasks import SHARDS
 from tests.backends import BUCKET

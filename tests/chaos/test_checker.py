@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline import keys, protocol
+from pipeline import keys, projectrows, protocol
 from pipeline.changes import Absent, Put, Update
 from pipeline.media import Media
 from pipeline.ports import Records
@@ -104,7 +104,7 @@ def _settled_twice(scene: Scene, media: Media) -> None:
 
 
 def _counted_twice(scene: Scene, media: Media) -> None:
-    scene.records.update(Update(protocol.totals_key(media.project_id), add={"media": 1}))
+    scene.records.update(Update(projectrows.totals_key(media.project_id), add={"media": 1}))
 
 
 def _still_owed(scene: Scene, media: Media) -> None:

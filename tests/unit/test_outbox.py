@@ -14,7 +14,7 @@ from pipeline.events import Made, Stored, Validated
 from pipeline.media import Media, Status
 from pipeline.messages import MOST_BYTES, Message, message
 from pipeline.ports import ObjectStore, Webhooks
-from pipeline.protocol import totals_key
+from pipeline.projectrows import totals_key
 from pipeline.rows import public
 from pipeline.tasks import Task, TaskStatus
 from tests.receiver import Hooks
