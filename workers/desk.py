@@ -7,6 +7,8 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
+from workers.jobs import Made
+
 
 class Desk:
     """A folder under `root`: made when it is first needed, gone when the worker is through with the media.
@@ -17,6 +19,8 @@ class Desk:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._folder: TemporaryDirectory[str] | None = None
+        self.ahead: Made | None = None
+        """What was made for the next task already."""
 
     def __enter__(self) -> Self:
         return self

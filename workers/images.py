@@ -1,16 +1,32 @@
 """Stills: the stage `thumbnail`, and the pictures of a video's poster frame."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 from pipeline.errors import PermanentError
-from pipeline.limits import Rejected
+from pipeline.limits import Limits, Rejected
 from pipeline.plan import Plan
-from pipeline.probes import TRUNCATED
-from pipeline.renditions import Still
+from pipeline.probes import TRUNCATED, Probe
+from pipeline.renditions import Fact, Still
 from workers.decoding import ask
+from workers.endings import ChildDeadlineError, ChildFailedError, ExhaustedError
+from workers.inspection import question, verdict
 from workers.jobs import File, Job, Made, Promise
 from workers.processes import Children
+
+# Seconds that looking and making together are tried for; then there is still time to do one after the other.
+_CPU = 20
+_WALL = 60
+
+
+class Rules(Protocol):
+    """What is accepted, and what a photo's record tells of its making."""
+
+    @property
+    def limits(self) -> Limits: ...  # noqa: D102
+    @property
+    def metadata(self) -> Collection[Fact]: ...  # noqa: D102
 
 
 def promised(plan: Plan, part: str) -> tuple[Promise, ...]:
@@ -20,12 +36,14 @@ def promised(plan: Plan, part: str) -> tuple[Promise, ...]:
 
 
 def make(job: Job) -> Made:
-    """All stills and the placeholder, from one decode.
+    """All stills and the placeholder, from one decode; what was made ahead counts if it is what the plan promises.
 
     Raises:
         PermanentError: the original cannot be decoded.
         TransientError: the child failed in a way that another attempt may not meet.
     """
+    if job.ahead and [file.suffix for file in job.ahead.files] == [still.suffix for still in job.plan.stills]:
+        return job.ahead
     return stills(
         job.source(),
         job.plan.stills,
@@ -34,6 +52,25 @@ def make(job: Job) -> Made:
         children=job.children,
         truncated=TRUNCATED in job.probe.warnings,
     )
+
+
+def develop(
+    source: Path, rules: Rules, wanted: Sequence[Still], *, scratch: Path, children: Children
+) -> tuple[Probe, Made] | None:
+    """The probe of a photo and its stills, written into `scratch`, from the one decode that proves it good.
+
+    None if there was anything amiss: then it is looked at by itself first, and nothing was said about it. Raises what
+    ends a task.
+    """
+    request = question(source, rules.limits, rules.metadata) | _order(source, wanted, scratch)
+    try:
+        answer = ask("develop", request, scratch, children, cpu=_CPU, wall=_WALL)
+    except (ChildFailedError, ChildDeadlineError, ExhaustedError):
+        return None
+    if isinstance(answer, Rejected) or answer["probe"] is None:
+        return None
+    probe = verdict(answer, rules.limits)
+    return None if isinstance(probe, Rejected) else (probe, _made(answer, wanted, scratch))
 
 
 def promises(wanted: Sequence[Still]) -> tuple[Promise, ...]:
@@ -54,16 +91,22 @@ def stills(
 
     `truncated` says that the file was accepted although its end is missing.
     """
-    request = {
-        "source": str(source.resolve()),
-        "folder": str(scratch.resolve()),
-        "pixels": pixels,
-        "truncated": truncated,
-        "stills": [still.to_dict() for still in wanted],
-    }
+    request = _order(source, wanted, scratch) | {"pixels": pixels, "truncated": truncated}
     answer = ask("stills", request, scratch, children)
     if isinstance(answer, Rejected):
         raise PermanentError(answer.reason, answer.error)
+    return _made(answer, wanted, scratch)
+
+
+def _order(source: Path, wanted: Sequence[Still], scratch: Path) -> dict[str, Any]:
+    return {
+        "source": str(source.resolve()),
+        "folder": str(scratch.resolve()),
+        "stills": [still.to_dict() for still in wanted],
+    }
+
+
+def _made(answer: dict[str, Any], wanted: Sequence[Still], scratch: Path) -> Made:
     files = tuple(
         File(
             suffix=still.suffix,

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from pipeline.limits import Limits, Rejected, judge, reject
 from pipeline.probes import Probe
@@ -23,17 +24,27 @@ def inspect(source: Path, children: Children, limits: Limits, metadata: Collecti
     """
     if source.stat().st_size == 0:
         return reject("format_unsupported")
-    request = {
+    request = question(source, limits, metadata)
+    for asked in ("inspect", "films"):
+        answer = ask(asked, request, source.resolve().parent, children)
+        if isinstance(answer, Rejected):
+            return answer
+        if answer["probe"] is not None:
+            return verdict(answer, limits)
+    return reject("format_unsupported")
+
+
+def question(source: Path, limits: Limits, metadata: Collection[Fact]) -> dict[str, Any]:
+    """What a child that inspects has to be told."""
+    return {
         "source": str(source.resolve()),
         "limits": {**asdict(limits), "accept": sorted(limits.accept)},
         "metadata": sorted(metadata),
     }
-    for question in ("inspect", "films"):
-        answer = ask(question, request, source.resolve().parent, children)
-        if isinstance(answer, Rejected):
-            return answer
-        if answer["probe"] is not None:
-            probe = Probe.from_dict(answer["probe"])
-            verdict = judge(probe, limits)  # once more: what comes from a confined child is not believed
-            return verdict if isinstance(verdict, Rejected) else probe
-    return reject("format_unsupported")
+
+
+def verdict(answer: dict[str, Any], limits: Limits) -> Probe | Rejected:
+    """The probe that it answers, judged once more: what comes from a confined child is not believed."""
+    probe = Probe.from_dict(answer["probe"])
+    judged = judge(probe, limits)
+    return judged if isinstance(judged, Rejected) else probe

@@ -68,3 +68,5 @@ class Job:
     fetch: Callable[[str], Path]
     """Fetches a file that an earlier part of this media stored, by its suffix."""
     report: Callable[[Report], None]
+    ahead: Made | None = None
+    """What the worker has made already, when it looked at the file: of the same file, perhaps by another plan."""

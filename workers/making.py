@@ -17,6 +17,7 @@ from pipeline.plan import Plan, plan
 from pipeline.ports import Found, Label
 from pipeline.probes import Probe
 from pipeline.tasks import stage_of
+from workers import images
 from workers.inspection import inspect
 from workers.jobs import File, Job, Promise
 from workers.rendering import Turn
@@ -29,12 +30,26 @@ _AT_ONCE = 4  # PUTs in flight for one part
 
 def validate(turn: Turn) -> None:
     """Fetch the original, look inside, judge, plan."""
-    rules = turn.tools.pipeline
-    verdict = inspect(_original(turn), turn.holding.children, rules.limits, rules.metadata)
+    original, rules = _original(turn), turn.tools.pipeline
+    verdict = _developed(turn, original) or inspect(original, turn.holding.children, rules.limits, rules.metadata)
     if isinstance(verdict, Rejected):
         turn.commit(Refused(verdict.reason, verdict.error))
     else:
         turn.commit(Validated(verdict.to_dict(), plan(verdict, rules).to_dict()))
+
+
+def _developed(turn: Turn, original: Path) -> Probe | None:
+    """The probe of a photo whose stills the same worker makes next: then they are made now, of the same decode."""
+    rules, children = turn.tools.pipeline, turn.holding.children
+    if turn.claimed.media.file_type != "image" or rules.stage("thumbnail").queue != turn.task.queue:
+        return None
+    folder = turn.desk.folder / "ahead"
+    folder.mkdir(exist_ok=True)
+    found = images.develop(original, rules, rules.stills, scratch=folder, children=children)
+    if found is None:
+        return None
+    probe, turn.desk.ahead = found
+    return probe
 
 
 def make(turn: Turn) -> None:
@@ -72,6 +87,7 @@ def _made(turn: Turn, frozen: Plan, part: str) -> PartMade:
             source=lambda: _original(turn),
             derived=lambda name, size, make: _derived(turn, name, size, make),
             fetch=lambda suffix: _fetched(turn, suffix),
+            ahead=turn.desk.ahead,
             report=lambda report: tools.queue.report(media.project_id, media.id, task.key, report),
         )
         made = WORK[stage_of(part)].make(job)

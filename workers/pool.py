@@ -19,7 +19,7 @@ from workers.starting import Process, start
 
 log = structlog.get_logger()
 
-_WARM = (("inspect", "stills"), ("films", "animation"))
+_WARM = (("inspect", "stills", "develop"), ("films", "animation"))
 """Questions that share a template. ffmpeg's libraries have one of their own: a fork that copies them costs twice."""
 
 _ROOM = 2 * 2**30  # bytes; enough for any picture within the default limit of 100 MP

@@ -34,14 +34,10 @@ def inspect_photo(path: Path, limits: Limits, wanted: Collection[Fact] = ()) -> 
     A JPEG is decoded at an eighth of its size, which reads every bit of it and costs a third; others are decoded in
     full. Raises RefusedError.
     """
-    image = open_image(path, limits.pixels)
-    if image is None:
+    found = welcome(path, limits, wanted)
+    if found is None:
         return None
-    probe = _describe(image, path, limits)
-    verdict = judge(probe, limits)
-    if isinstance(verdict, Rejected):
-        raise RefusedError(verdict.reason)
-    probe = replace(probe, metadata=metadata.facts(image, wanted) or None)
+    image, probe = found
     image.draft(None, (1, 1))
     try:
         decode(image, to_look=True)
@@ -51,6 +47,18 @@ def inspect_photo(path: Path, limits: Limits, wanted: Collection[Fact] = ()) -> 
         _decode_beginning(path, limits)
         return replace(probe, warnings=(TRUNCATED,))
     return probe
+
+
+def welcome(path: Path, limits: Limits, wanted: Collection[Fact]) -> tuple[ImageFile.ImageFile, Probe] | None:
+    """An image that its header makes welcome, not decoded yet, and its probe; as `inspect_photo` otherwise."""
+    image = open_image(path, limits.pixels)
+    if image is None:
+        return None
+    probe = _describe(image, path, limits)
+    verdict = judge(probe, limits)
+    if isinstance(verdict, Rejected):
+        raise RefusedError(verdict.reason)
+    return image, replace(probe, metadata=metadata.facts(image, wanted) or None)
 
 
 def _decode_beginning(path: Path, limits: Limits) -> None:
