@@ -1,6 +1,6 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: help run demo test keys chaos soak bench-redelivery bench-fairness bench-video bench-ingest bench-encoders bench-images bench-streaming check format compose-test clean dead redrive replay orphans backfill contact-sheet
+.PHONY: help run demo test keys chaos soak memory bench-redelivery bench-fairness bench-video bench-ingest bench-encoders bench-images bench-streaming check format compose-test clean dead redrive replay orphans backfill contact-sheet
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
@@ -26,6 +26,9 @@ chaos: $(VENV) ## Kill a process at every point of every life of a media, over e
 
 soak: $(VENV) ## Strike at everything under load, then check every upload (MINUTES=10 SEED=s RECORDS=sqlite|dynamodb)
 	@exec .venv/bin/python -m tests.chaos.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(RECORDS),--records $(RECORDS))
+
+memory: $(VENV) ## Send many photos through one worker and see that it does not grow (PHOTOS=1000)
+	@exec env PHOTOS=$(or $(PHOTOS),1000) .venv/bin/pytest tests/e2e/test_worker_memory.py $(ARGS)
 
 bench-redelivery: $(VENV) ## Measure how soon killed work is taken up and forgotten hints are given again (ARGS="--kills 20")
 	@exec .venv/bin/python -m benchmarks.redelivery $(ARGS)

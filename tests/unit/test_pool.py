@@ -343,3 +343,26 @@ def eventually(condition: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+@linux
+def test_neither_worker_nor_template_grows(tmp_path: Path) -> None:
+    """A short form of `make memory`; descriptors, of which one question takes a dozen, tell a leak at once."""
+    grown = Pool()
+    photo = builders.photo(tmp_path / "photo.jpg", (64, 48))
+
+    def after(questions: int) -> tuple[int, int, int]:
+        for _ in range(questions):
+            inspect(photo, Children(pool=grown), LIMITS)
+        pid = grown.template("inspect").pid
+        resident = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "VmRSS" in line)
+        return (
+            len(list(Path("/proc/self/fd").iterdir())),
+            len(list(Path(f"/proc/{pid}/fd").iterdir())),
+            int(resident.split()[1]),
+        )
+
+    ours, theirs, resident = after(20)
+    ours_then, theirs_then, resident_then = after(100)
+    assert (ours_then, theirs_then) == (ours, theirs)
+    assert resident_then <= 1.1 * resident
