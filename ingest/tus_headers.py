@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from types import MappingProxyType
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
@@ -117,7 +116,7 @@ def concat_of(headers: Headers) -> tuple[str, tuple[str, ...]]:
     if text in {"", "partial"}:
         return text, ()
     kind, _, listed = text.partition(";")
-    ids = tuple(urlsplit(url).path.rpartition("/")[2] for url in listed.split())
+    ids = tuple(url.partition("?")[0].rpartition("/")[2] for url in listed.split())
     if kind != "final" or not 1 <= len(ids) <= MOST_PIECES or len(set(ids)) < len(ids):
         raise ProblemError("upload_concat_invalid")
     return kind, ids
