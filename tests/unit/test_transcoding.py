@@ -17,7 +17,7 @@ from workers.inspection import inspect
 from workers.processes import Children
 from workers.transcoding import FrameCountError
 
-RED = ("-f", "lavfi", "-i", "color=red:size=320x180:rate=25:duration=2")
+RED = ("-f", "lavfi", "-i", "color=red:size=320x180:rate=10:duration=1")
 
 pytestmark = pytest.mark.parametrize("program", PROGRAMS, ids=["pinned", "system"][: len(PROGRAMS)])
 
