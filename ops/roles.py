@@ -23,9 +23,6 @@ PUT_DOWN = 4_000
 GRACE = 6.0
 """Seconds for a group of workers to end after SIGTERM."""
 
-POLL = 100
-"""Milliseconds between two looks at an empty queue."""
-
 
 class UnknownQueueError(Exception):
     """No such queue in pipeline.toml; the text names those there are."""
@@ -82,7 +79,8 @@ def worker(queues: Sequence[str]) -> int:
     if unknown := [queue for queue in queues if queue not in threads]:
         raise UnknownQueueError(f"pipeline.toml has no queue {', '.join(unknown)}; it has {', '.join(threads)}")
     commands = [
-        ([*_yielding(rules.nice[queue]), *_dramatiq(queue, threads[queue])], _tuned(threads[queue])) for queue in queues
+        ([*_yielding(rules.nice[queue]), *_dramatiq(queue, threads[queue])], _tuned(threads[queue], rules.poll[queue]))
+        for queue in queues
     ]
     if len(commands) == 1:
         processes.replace(*commands[0])
@@ -121,6 +119,6 @@ def _dramatiq(queue: str, threads: int) -> list[str]:
     return [sys.executable, "-m", "dramatiq", "workers.app:main", *size, *times, "--skip-logging", "--queues", queue]
 
 
-def _tuned(threads: int) -> dict[str, str]:
+def _tuned(threads: int, poll: float) -> dict[str, str]:
     """Return our environment with Dramatiq's knobs: nobody holds a message that another could work on."""
-    return {**os.environ, "dramatiq_queue_prefetch": str(threads), "dramatiq_worker_timeout": str(POLL)}
+    return {**os.environ, "dramatiq_queue_prefetch": str(threads), "dramatiq_worker_timeout": str(round(1000 * poll))}

@@ -80,8 +80,9 @@ class Pipeline:
     how many tasks of one project may run at once, where that is bounded, `memory` the bytes of address space that a
     queue's children get whatever their plan says, `room` the bytes that all pictures decoded at once in one worker
     process may take, `nice` by how much a queue's workers give way to all others, `on_demand` the queues that
-    nobody works on all day; `give_up`, `backlog` and `orphan_wait` are seconds. One caller may send `rate` requests,
-    the first number in as many seconds as the second says, and be uploading `bytes_at_once`.
+    nobody works on all day, `poll` the seconds between two looks at an empty queue; `give_up`, `backlog` and
+    `orphan_wait` are seconds. One caller may send `rate` requests, the first number in as many seconds as the second
+    says, and be uploading `bytes_at_once`.
     """
 
     limits: Limits
@@ -95,6 +96,7 @@ class Pipeline:
     preview: Preview | None
     video: VideoSettings
     stages: Mapping[str, Stage]
+    poll: Mapping[str, float]
     threads: Mapping[str, int]
     most_of: Mapping[str, int]
     memory: Mapping[str, int]
@@ -171,6 +173,7 @@ def build(file: schema.File) -> Pipeline:
                 for name, table in file.stages.items()
             }
         ),
+        poll=MappingProxyType({name: table.poll for name, table in file.queues.items()}),
         threads=MappingProxyType({name: table.threads for name, table in file.queues.items()}),
         most_of=MappingProxyType(
             {name: table.per_project for name, table in file.queues.items() if table.per_project is not None}

@@ -65,6 +65,7 @@ class Queue(Table):
     memory: Bytes | None = None
     nice: Annotated[int, Field(ge=0, le=19)] = 0
     on_demand: bool = False
+    poll: Seconds = 0.1
 
 
 class DecodingTable(Table):

@@ -132,3 +132,8 @@ def test_a_ladder_without_rungs_is_refused(tmp_path: Path) -> None:
     path.write_text("ladder = []\n" + head + tail[tail.index("[audio]") :])
     with pytest.raises(ConfigError, match="ladder: "):
         load(path)
+
+
+def test_a_queue_is_looked_at_as_often_as_it_says() -> None:
+    poll = load(TOML).poll
+    assert (poll["images"], poll["light"]) == (0.04, 0.1)
