@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 from ingest.problems import ProblemError
 
-PATIENCE = 15.0
+PATIENCE = 45.0
 """Seconds that a newcomer waits for room before it is told to come again later."""
 
 
