@@ -66,8 +66,11 @@ def whole(folder: Path, count: int, rounds: int) -> Sequence[Target]:
     ratios = journeys.show(title, trips, PEER)
     stage = report.median(trip.cpu["images"] / trip.photos for trip in trips[OURS])
     loop = studies.cpu_of(MAKERS[BARE], originals, stacks.stills(toml), folder / "bare")
-    rows = [("bare loop", f"{loop:.4f}", "1.00"), ("stage, in `make run`", f"{stage:.4f}", f"{stage / loop:.2f}")]
-    report.table("CPU seconds a photo: the stage beside the bare loop", ("", "CPU s/photo", "x"), rows)
+    rows = [
+        ("bare loop", f"{loop:.4f}", "1.00"),
+        ("claim to commit, validation too, in `make run`", f"{stage:.4f}", f"{stage / loop:.2f}"),
+    ]
+    report.table("CPU seconds a photo of the queue `images`, beside the bare loop", ("", "CPU s/photo", "x"), rows)
     rss = {name: max(trip.cost.rss for trip in run) for name, run in trips.items()}
     return [
         Target("photos/s through `make run` / the peer's", ratios[OURS], 1.3, least=True),
