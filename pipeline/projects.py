@@ -54,7 +54,7 @@ def request(ledger: Ledger, project_id: str, queue: str) -> Deletion:
         "projectId": project_id,
         "requestedAt": now,
         "owedAt": now,
-        # A request that drew its position before may write its intent until then; more is argued in decision 11.
+        # A request that drew its position before may write its intent until then; more is argued in decision 10.
         "notBefore": now + ledger.linger,
         "deleted": 0,
         **dict.fromkeys(("attempts", "round", "retryAt", "nudges"), 0),
