@@ -1,6 +1,6 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: help run demo test keys chaos soak memory heavy bench-redelivery bench-fairness bench-video bench-ingest bench-encoders bench-images bench-streaming check format compose-test clean dead redrive replay orphans backfill contact-sheet
+.PHONY: help run demo test keys chaos soak memory heavy bench-redelivery bench-fairness bench-video bench-ingest bench-encoders bench-warm bench-images bench-streaming check format compose-test clean dead redrive replay orphans backfill contact-sheet
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
@@ -44,6 +44,9 @@ bench-ingest: $(VENV) ## Measure uploads beside multer-s3, tus and FastAPI (ARGS
 
 bench-encoders: $(VENV) ## Measure what the encoders' settings cost (FILES="a.jpg b.jpg")
 	@exec .venv/bin/python -m benchmarks.encoders $(FILES) $(ARGS)
+
+bench-warm: $(VENV) ## Measure what a warm child costs over the bare function (ARGS="--times 50 --file a.jpg")
+	@exec .venv/bin/python -m benchmarks.warm $(ARGS)
 
 bench-images: $(VENV) ## Measure stills beside sharp, pyvips, ImageMagick, Pillow (ARGS="--parts set latency --scale 0.1"; CORPUS_DIR)
 	@exec .venv/bin/python -m benchmarks.images $(ARGS)
