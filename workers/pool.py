@@ -1,6 +1,6 @@
 """The warm pool: processes that have imported the decoders already, from which a child is forked for each file.
 
-Forking costs 2 ms where starting Python and importing costs 100 to 200; a child that lives for one file can neither
+Forking costs 10 ms where starting Python and importing costs 100 to 200; a child that lives for one file can neither
 see the next nor keep memory from the last.
 """
 
