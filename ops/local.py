@@ -63,7 +63,7 @@ def started(run_dir: RunDir, environ: Mapping[str, str], display: Display, stop:
         toml = Path(environ.get("PIPELINE") or PROJECT / "pipeline.toml").resolve()
         rules = config.load(toml)
         queues = [queue for queue in rules.threads if queue not in rules.on_demand]
-        picked = run_dir.ports(SERVER_PORTS)
+        picked = run_dir.ports(SERVER_PORTS, {port})
         store = stores.choose(environ, run_dir.path.resolve() / "records.sqlite", f"http://{HOST}:{picked['dynamodb']}")
         valkey = servers.valkey(run_dir.path / "valkey", picked["valkey"])
         keys = {**dict(zip(stores.KEY_PAIR, run_dir.credentials(), strict=True)), **store.env}

@@ -2,7 +2,7 @@
 
 import random
 import socket
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 
 TWIN = 10_000
 """SeaweedFS serves gRPC so far above each of its ports, and some of its parts look nowhere else."""
@@ -27,10 +27,16 @@ def free(taken: Container[int] = ()) -> Iterator[int]:
             yield port
 
 
-def pick(names: Iterable[str], last: Mapping[str, int]) -> dict[str, int]:
-    """Give each name a free port: the one of the last run where nobody took it since."""
-    kept = {name: last[name] for name in names if name in last and _is_pair_free(last[name])}
-    fresh = free(kept.values())
+def pick(names: Iterable[str], last: Mapping[str, int], taken: Collection[int] = ()) -> dict[str, int]:
+    """Give each name a free port: the one of the last run where nobody took it since.
+
+    No port, and no twin of one, is among those `taken`.
+    """
+    barred = {*taken, *(port - TWIN for port in taken)}
+    kept = {
+        name: last[name] for name in names if name in last and last[name] not in barred and _is_pair_free(last[name])
+    }
+    fresh = free({*kept.values(), *barred})
     return {name: kept.get(name) or next(fresh) for name in names}
 
 

@@ -4,7 +4,7 @@ import fcntl
 import json
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -99,9 +99,12 @@ class RunDir:
             self._write("credentials.json", kept)
         return kept["access_key"], kept["secret_key"]
 
-    def ports(self, names: Iterable[str]) -> dict[str, int]:
-        """Return a free port for each name, the one of the last run where possible: stored URLs carry it."""
-        picked = ports.pick(names, self._read("ports.json"))
+    def ports(self, names: Iterable[str], taken: Collection[int]) -> dict[str, int]:
+        """Return a free port for each name, the one of the last run where possible: stored URLs carry it.
+
+        None of them is `taken`: spoken for by somebody who does not listen there yet.
+        """
+        picked = ports.pick(names, self._read("ports.json"), taken)
         self._write("ports.json", picked)
         return picked
 
