@@ -59,7 +59,7 @@ def test_a_large_upload_takes_little_memory_and_is_answered_at_once(server: Inge
     assert delay < 5  # under 1 s on a machine with nothing else to do
 
 
-@pytest.mark.parametrize(("uploads", "most"), [(8, MOST), (25, CROWDED)])
+@pytest.mark.parametrize(("uploads", "most"), [(1, MOST), (8, MOST), (25, CROWDED)])
 def test_a_slow_storage_fills_no_memory(
     ingest_env: dict[str, str], s3: Backend, tmp_path: Path, uploads: int, most: int
 ) -> None:
