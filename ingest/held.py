@@ -44,6 +44,6 @@ class Held:
     async def _listen(self) -> None:
         while self._holdings:
             with suppress(ConnectionError):
-                async for media_id in self.bells.heard():
+                async for media_id in self.bells.heard(lambda: bool(self._holdings)):
                     self.want(media_id)
             await asyncio.sleep(_AGAIN)

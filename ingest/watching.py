@@ -80,7 +80,7 @@ class Watches:
         """Watch a project, or one media of it."""
         watch = Watch(project_id, media_id)
         self._open.add(watch)
-        if self._listening is None:
+        if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._listen())
         try:
             yield watch
@@ -91,7 +91,7 @@ class Watches:
                 self._listening, self.live = None, False
 
     async def _listen(self) -> None:
-        while True:
+        while self._open:
             try:
                 async for news in self.feed.follow(lambda: {watch.project_id for watch in self._open}):
                     self.live = True

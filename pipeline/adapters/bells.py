@@ -4,7 +4,7 @@ Nothing depends on it: the row says the same, and its holder looks there at ever
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -30,13 +30,16 @@ class Bells:
         with suppress(RedisError, OSError):
             await client.aclose()
 
-    async def heard(self) -> AsyncIterator[str]:
-        """Uploads that somebody waits for, as it is said; raises `ConnectionError` when Redis is away."""
+    async def heard(self, wanted: Callable[[], bool]) -> AsyncIterator[str]:
+        """Uploads that somebody waits for, as it is said, until it is no longer `wanted`.
+
+        Raises `ConnectionError` when Redis is away.
+        """
         client = self._client()
         try:
             async with client.pubsub(ignore_subscribe_messages=True) as line:
                 await line.subscribe(CHANNEL)
-                while True:
+                while wanted():  # never for ever: the Redis client was seen to swallow a cancellation
                     message = await line.get_message(timeout=_LOOK)
                     if message is not None:
                         yield str(message["data"])

@@ -36,7 +36,7 @@ class Feed:
     async def follow(self, wanted: Callable[[], set[str]]) -> AsyncIterator[News]:
         """News of the projects that `wanted` names now, the first of each saying that it is listened to.
 
-        Raises `ConnectionError` when Redis is away.
+        Ends when it names none. Raises `ConnectionError` when Redis is away.
         """
         client: Redis = Redis.from_url(
             self.url, socket_connect_timeout=_TIMEOUT, socket_timeout=_TIMEOUT, decode_responses=True
@@ -45,8 +45,8 @@ class Feed:
             async with client.pubsub() as line:
                 await line.subscribe(CHANGES)  # nobody publishes there: a line must have a channel
                 heard: set[str] = set()
-                while True:
-                    heard = await _adjusted(line, heard, wanted())
+                while projects := wanted():  # never for ever: the Redis client was seen to swallow a cancellation
+                    heard = await _adjusted(line, heard, projects)
                     news = _news(await line.get_message(timeout=_LOOK))
                     if news is not None:
                         yield news
