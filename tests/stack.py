@@ -74,6 +74,10 @@ class Running:
                 return self.record(media_id)["status"] in SETTLED
             except httpx.TransportError:  # ingest is being restarted
                 return False
+            except httpx.HTTPStatusError as error:  # or the record store
+                if error.response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                    raise
+                return False
 
         wait_for(done, bound)
         return self.record(media_id)

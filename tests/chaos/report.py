@@ -11,7 +11,7 @@ from tests.chaos.nemesis import AT_LEAST, Struck
 
 KILLS = ("kill -9 a worker", "kill -9 an ffmpeg")
 _SHOWN = 20
-_EXPECTED = ("201", "gone away", UNANSWERED, *(str(int(code)) for code in REFUSALS))
+_EXPECTED = ("201", "202", "gone away", UNANSWERED, *(str(int(code)) for code in REFUSALS))
 
 
 @dataclass(frozen=True)
