@@ -9,8 +9,10 @@ RUN python3 -m venv --system-site-packages /opt/pip && python3 -m venv --without
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 COPY requirements-runtime.lock .
-# Wheels only: nothing is compiled and no package's build code runs.
-RUN /opt/pip/bin/pip --python /opt/darkroom install --require-hashes --only-binary=:all: -r requirements-runtime.lock
+# Wheels only: nothing is compiled and no package's build code runs. But for pyvips: it is published as source alone, and
+# pure Python where there is no compiler; the library itself comes as the wheel pyvips-binary.
+RUN /opt/pip/bin/pip --python /opt/darkroom install --require-hashes --only-binary=:all: --no-binary=pyvips \
+    -r requirements-runtime.lock
 COPY . .
 RUN /opt/pip/bin/pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /wheel . \
  && /opt/pip/bin/pip --python /opt/darkroom install --no-deps --no-index /wheel/*.whl
