@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 from pipeline.errors import LeaseLostError
 from tests import builders
+from tests.processes import eventually, gone
 from tests.unit.test_inspection import LIMITS
 from workers.endings import (
     ChildDeadlineError,
@@ -158,7 +158,7 @@ def hanging(put: Ask, tmp_path: Path) -> Callable[[], tuple[int, list[BaseExcept
                 raised.append(error)
 
         threading.Thread(target=work, daemon=True).start()
-        assert eventually((tmp_path / "pid").exists)
+        assert eventually((tmp_path / "pid").exists, 30)
         return int((tmp_path / "pid").read_text()), raised
 
     return begin
@@ -247,7 +247,7 @@ def test_endless_output_ends(put: Ask) -> None:
 def test_a_child_that_is_killed_for_its_memory_is_told_apart(hanging: Ask) -> None:
     pid, raised = hanging()
     os.kill(pid, signal.SIGKILL)  # as the system's out-of-memory killer does
-    assert eventually(lambda: bool(raised))
+    assert eventually(lambda: bool(raised), 30)
     assert isinstance(raised[0], ChildOutOfMemoryError)
 
 
@@ -255,9 +255,9 @@ def test_stop_kills_and_lets_nothing_start(children: Children, hanging: Ask, put
     pid, raised = hanging()
     lost = LeaseLostError("task is another's now")
     children.stop(lost)
-    assert eventually(lambda: bool(raised))
+    assert eventually(lambda: bool(raised), 30)
     assert raised == [lost]
-    assert eventually(lambda: gone(pid))
+    assert eventually(lambda: gone(pid), 30)
     with pytest.raises(LeaseLostError):
         put("echo")
 
@@ -275,7 +275,7 @@ def test_a_template_that_died_is_replaced(pool: Pool, put: Ask) -> None:
 def test_the_children_of_a_template_die_with_it(pool: Pool, put: Ask, hanging: Ask) -> None:
     pid, raised = hanging()
     os.kill(template_of(pool), signal.SIGKILL)
-    assert eventually(lambda: gone(pid) and bool(raised))
+    assert eventually(lambda: gone(pid) and bool(raised), 30)
     assert isinstance(raised[0], TemplateLostError)
     assert put("echo", still="there") == {"still": "there"}
 
@@ -284,12 +284,12 @@ def test_a_worker_leaves_nobody_behind(folder: Path) -> None:
     (folder / "pid").unlink(missing_ok=True)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen([sys.executable, "-c", WORKER, str(folder)], env=environment) as worker:
-        assert eventually((folder / "pid").exists)
+        assert eventually((folder / "pid").exists, 30)
         child = int((folder / "pid").read_text())
         template = parent_of(child)
         assert parent_of(template) == worker.pid
         worker.kill()
-    assert eventually(lambda: gone(child) and gone(template))
+    assert eventually(lambda: gone(child) and gone(template), 30)
 
 
 def test_a_pool_that_is_dropped_ends_its_templates(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_a_pool_that_is_dropped_ends_its_templates(tmp_path: Path) -> None:
     pid = dropped.template("inspect").pid
     assert pid is not None
     del dropped, children
-    assert eventually(lambda: gone(pid))
+    assert eventually(lambda: gone(pid), 30)
 
 
 def test_many_threads_share_a_pool(pool: Pool, tmp_path: Path) -> None:
@@ -325,24 +325,6 @@ def test_a_template_has_one_thread(tmp_path: Path) -> None:
 
 def parent_of(pid: int) -> int:
     return int(subprocess.check_output(["/bin/ps", "-o", "ppid=", "-p", str(pid)]))
-
-
-def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    stat = Path(f"/proc/{pid}/stat")  # an orphan that nobody reaps is dead all the same
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    ends = time.monotonic() + 30
-    while not condition():
-        if time.monotonic() > ends:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 @linux

@@ -4,13 +4,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import LeaseLostError
+from tests.processes import eventually, gone
 from workers.endings import (
     ChildDeadlineError,
     ChildFailedError,
@@ -57,24 +57,6 @@ def run(children: Children, tmp_path: Path) -> Callable[..., Finished]:
         return children.run([sys.executable, "-I", "-c", code], cwd=tmp_path, **{"deadline": LONG, **terms})  # type: ignore[arg-type]
 
     return python
-
-
-def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    stat = Path(f"/proc/{pid}/stat")  # an orphan that nobody reaps is dead all the same
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    ends = time.monotonic() + 20
-    while not condition():
-        if time.monotonic() > ends:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def test_a_child_reads_and_writes(run: Callable[..., Finished]) -> None:
