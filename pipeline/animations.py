@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, Literal, Self
 
 from pipeline.framing import inside
-from pipeline.renditions import recipe
+from pipeline.renditions import freeze
 
 REVISION = 1
 """Of the code that makes animations: raise it when the same settings give another film, so that files get new keys."""
@@ -42,8 +42,7 @@ class Animation:
 
     def __post_init__(self) -> None:
         """Freeze the recipe of these settings."""
-        if not self.recipe:
-            object.__setattr__(self, "recipe", recipe(self, REVISION))
+        freeze(self, REVISION)
 
     def suffix(self, film: Format) -> str:
         """The file of one format, below the prefix of its media's renditions."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 from pipeline.animations import Animation
 from pipeline.ladder import Audio, FittedRung, Rung, VideoSettings, fit, frame_rate
 from pipeline.probes import Probe
-from pipeline.renditions import Poster, Still, recipe
+from pipeline.renditions import Poster, Still, freeze
 from pipeline.storyboards import Preview, Storyboard
 
 REVISION = 2
@@ -69,8 +69,7 @@ class VideoPlan:
 
     def __post_init__(self) -> None:
         """Freeze the recipe of these settings."""
-        if not self.recipe:
-            object.__setattr__(self, "recipe", recipe(self, REVISION))
+        freeze(self, REVISION)
 
     @property
     def prefix(self) -> str:
@@ -103,8 +102,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Freeze the recipe of the whole."""
-        if not self.recipe:
-            object.__setattr__(self, "recipe", recipe(self))
+        freeze(self)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON for the record."""

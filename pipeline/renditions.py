@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 from pipeline.framing import Fit, Framing, Gravity, frame
 
@@ -46,6 +46,20 @@ def recipe(*settings: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
+class Settings(Protocol):
+    """A frozen dataclass with a recipe of its own."""
+
+    @property
+    def recipe(self) -> str:
+        """Empty until it is frozen."""
+
+
+def freeze(settings: Settings, *more: object) -> None:
+    """Give settings the recipe of themselves and of what else counts, unless they came with one: out of a plan."""
+    if not settings.recipe:
+        object.__setattr__(settings, "recipe", recipe(settings, *more))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Still:
     """One image rendition: a picture fitted into a box of `width` x `height` pixels, in one format.
@@ -74,8 +88,7 @@ class Still:
 
     def __post_init__(self) -> None:
         """Freeze the recipe of these settings."""
-        if not self.recipe:
-            object.__setattr__(self, "recipe", recipe(self, REVISION))
+        freeze(self, REVISION)
 
     @property
     def suffix(self) -> str:
@@ -119,8 +132,7 @@ class Poster:
 
     def __post_init__(self) -> None:
         """Freeze the recipe of these settings, the moment among them."""
-        if not self.recipe:
-            object.__setattr__(self, "recipe", recipe(self, REVISION))
+        freeze(self, REVISION)
 
     @property
     def still(self) -> Still:

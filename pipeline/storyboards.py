@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from pipeline.framing import inside
 from pipeline.ladder import even
-from pipeline.renditions import recipe
+from pipeline.renditions import freeze
 
 REVISION = 1
 """Of the code that makes both: raise it when the same settings give other files, so that files get new keys."""
@@ -59,8 +59,7 @@ class Storyboard:
 
     def __post_init__(self) -> None:
         """Freeze the recipe of these settings."""
-        if not self.recipe:
-            object.__setattr__(self, "recipe", recipe(self, REVISION))
+        freeze(self, REVISION)
 
     @property
     def index(self) -> str:
@@ -108,8 +107,7 @@ class Preview:
 
     def __post_init__(self) -> None:
         """Freeze the recipe of these settings."""
-        if not self.recipe:
-            object.__setattr__(self, "recipe", recipe(self, REVISION))
+        freeze(self, REVISION)
 
     @property
     def suffix(self) -> str:
