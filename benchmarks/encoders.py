@@ -5,9 +5,7 @@ own, with the product's own options. SSIM is of luma, by ffmpeg. Prints a table;
 """
 
 import argparse
-import os
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -18,6 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from benchmarks.rig.spending import spent
 from ops import samples
 from pipeline.renditions import Format, Still
 from tests import builders
@@ -83,20 +82,8 @@ def _cheapest(picture: Image.Image, still: Still, folder: Path, rounds: int) -> 
 
 def _cost(picture: Image.Image, still: Still, folder: Path) -> Cost:
     path = folder / still.suffix
-    asked, told = os.pipe()
-    child = os.fork()
-    if child == 0:  # a process of its own, so that its peak is its own
-        before = resource.getrusage(resource.RUSAGE_SELF)
-        picture.save(path, **options(still))
-        after = resource.getrusage(resource.RUSAGE_SELF)
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        os.write(told, f"{cpu} {after.ru_maxrss - before.ru_maxrss}".encode())
-        os._exit(0)
-    os.close(told)
-    with os.fdopen(asked) as pipe:
-        seconds, kibibytes = map(float, pipe.read().split())
-    os.waitpid(child, 0)
-    return Cost(1000 * seconds, kibibytes / 1024, path.stat().st_size, _likeness(picture, path, folder))
+    took = spent(lambda: picture.save(path, **options(still)))
+    return Cost(took.cpu, (took.peak - took.before) / 1024, path.stat().st_size, _likeness(picture, path, folder))
 
 
 def _likeness(picture: Image.Image, path: Path, folder: Path) -> float:

@@ -5,8 +5,6 @@ the two ways in turns, so that both meet the same load. Prints a table; asserts 
 """
 
 import argparse
-import os
-import resource
 import statistics
 import sys
 import tempfile
@@ -16,6 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from benchmarks.rig.spending import spent
 from ops import samples
 from pipeline.config import load
 from pipeline.renditions import Still
@@ -68,22 +67,14 @@ def _row(path: Path, wanted: Sequence[Still], folder: Path, rounds: int) -> str:
 
 def _cost(steps: tuple[stills.Step, ...], path: Path, wanted: Sequence[Still], folder: Path) -> tuple[float, float]:
     """CPU milliseconds, user and system, and peak resident megabytes of one photo."""
-    asked, told = os.pipe()
-    child = os.fork()
-    if child == 0:
-        before = resource.getrusage(resource.RUSAGE_SELF)
+
+    def make() -> None:
         stills.STEPS = steps
-        told_stills = [still.to_dict() for still in wanted]
-        stills.answer({"source": str(path), "folder": str(folder), "pixels": _PIXELS, "stills": told_stills})
-        after = resource.getrusage(resource.RUSAGE_SELF)
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        os.write(told, f"{1000 * cpu} {after.ru_maxrss / 1024}".encode())
-        os._exit(0)
-    os.close(told)
-    with os.fdopen(asked) as pipe:
-        milliseconds, megabytes = map(float, pipe.read().split())
-    os.waitpid(child, 0)
-    return milliseconds, megabytes
+        told = [still.to_dict() for still in wanted]
+        stills.answer({"source": str(path), "folder": str(folder), "pixels": _PIXELS, "stills": told})
+
+    took = spent(make)
+    return took.cpu, took.peak / 1024
 
 
 if __name__ == "__main__":
