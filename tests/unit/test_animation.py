@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import pytest
+from av.video.plane import VideoPlane
 from PIL import Image, ImageStat
 
 from pipeline.animations import Animation
@@ -87,13 +88,14 @@ def shown(path: Path) -> Shown:
 
 
 def _rgba(frame: av.VideoFrame) -> Image.Image:
-    return Image.frombytes("RGBA", (frame.width, frame.height), bytes(_packed(frame.reformat(format="rgba"))))
+    """Colour and alpha apart: swscale's own way from YUVA to RGBA gives other alpha from one call to the next."""
+    picture = _plane(frame.reformat(format="rgb24").planes[0], "RGB", frame)
+    picture.putalpha(_plane(frame.planes[3], "L", frame) if len(frame.planes) > 3 else 255)
+    return picture
 
 
-def _packed(frame: av.VideoFrame) -> bytes:
-    plane = frame.planes[0]
-    rows = (bytes(plane)[at : at + 4 * frame.width] for at in range(0, plane.line_size * frame.height, plane.line_size))
-    return b"".join(rows)
+def _plane(plane: VideoPlane, mode: str, frame: av.VideoFrame) -> Image.Image:
+    return Image.frombytes(mode, (frame.width, frame.height), bytes(plane), "raw", mode, plane.line_size)
 
 
 def middle(picture: Image.Image) -> tuple[int, ...]:
