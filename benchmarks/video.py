@@ -30,7 +30,7 @@ from pipeline.storyboards import Storyboard
 from tests.builders import ffmpeg
 from tests.films import Darkroom, Film
 from tests.stack import ROOT
-from workers.transcoding import of
+from workers.running import of
 
 SCENE = "mandelbrot=size={size}:rate=30:end_scale=0.02"
 """Zooms in: neither as easy as a test card nor as hard as noise."""

@@ -16,7 +16,7 @@ from pipeline.plan import Plan
 from workers import films
 from workers.decoding import ask
 from workers.jobs import File, Job, Made, Promise
-from workers.transcoding import counter, run
+from workers.running import counter, run
 
 # Seconds: the decoder waits for its encoder most of the time, and has more to do than for a picture.
 _CPU, _WALL = 300, 1800.0

@@ -16,8 +16,9 @@ from pipeline.plan import Plan, VideoPlan
 from pipeline.playlists import Runs, Track, Variant, broken, joined, media, multivariant, seams
 from workers import films
 from workers.jobs import File, Job, Made, Promise
-from workers.transcoding import counter, manifest, of
-from workers.transcoding import run as run_encoder
+from workers.running import counter, of
+from workers.running import run as run_encoder
+from workers.transcoding import manifest
 
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 MOVIE_TYPE = "video/mp4"

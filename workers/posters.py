@@ -11,7 +11,7 @@ from pipeline.renditions import Still
 from workers import glimpses, images
 from workers.endings import ChildFailedError
 from workers.jobs import Job, Made, Promise
-from workers.transcoding import run
+from workers.running import run
 
 _LARGEST = 4096  # pixels of the frame's longer side: no still needs more
 _WINDOW = 20.0, 12  # seconds from a moment on, and the most keyframes of them, that are looked at

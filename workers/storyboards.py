@@ -8,7 +8,7 @@ from pipeline.plan import Plan, picture_end
 from pipeline.storyboards import Preview, Storyboard
 from workers import glimpses
 from workers.jobs import File, Job, Made, Promise
-from workers.transcoding import run
+from workers.running import run
 
 INDEX_TYPE = "text/vtt"
 SHEET_TYPE = "image/jpeg"

@@ -11,11 +11,11 @@ from pipeline.progress import Report
 from tests.builders import cut
 from tests.films import LIMITS, PROGRAMS, Config, Darkroom, Film, assert_steady, chunked
 from tests.footage import LEVELS, colour, counted, frames, number, pictures, sound, write
-from workers import transcoding
+from workers import running
 from workers.endings import ChildFailedError, ChildStalledError
 from workers.inspection import inspect
 from workers.processes import Children
-from workers.transcoding import FrameCountError
+from workers.segments import FrameCountError
 
 RED = ("-f", "lavfi", "-i", "color=red:size=320x180:rate=10:duration=1")
 
@@ -329,7 +329,7 @@ def test_a_rung_shorter_than_the_others_is_never_promised(program: str, tmp_path
 def test_an_encoder_that_makes_no_more_frames_is_stopped(
     program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transcoding, "_STALL", 1.0)
+    monkeypatch.setattr(running, "_STALL", 1.0)
     script = tmp_path / "hung"
     script.write_text(f'#!/bin/sh\n"{program}" -version >"$HOME/version"\nwhile echo frame=7; do sleep 0.1; done\n')
     script.chmod(0o755)
