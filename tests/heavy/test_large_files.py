@@ -1,4 +1,4 @@
-"""Files of many GB, through each door that takes a file at once: `make heavy`; HEAVY_GB says how many."""
+"""Files of many GB, through each door that bytes come in by: `make heavy`; HEAVY_GB says how many."""
 
 import os
 import re
@@ -10,9 +10,10 @@ import pytest
 
 from pipeline.adapters.checksums import crc64, crc64_of_parts
 from pipeline.ports import Part
+from tests.backends import BUCKET
 from tests.frontdoor import Bucket, post, record
 from tests.multipart import PNG, field, file, form
-from tests.serving import ROOT, Ingest, ingest
+from tests.serving import ROOT, Ingest, ingest, wait_for
 
 BLOCK = bytes(1024 * 1024)
 SIZE = round(float(os.environ.get("HEAVY_GB", "6")) * 1e9)
@@ -29,10 +30,11 @@ def server(ingest_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
         yield running
 
 
-def content() -> Iterator[bytes]:
-    """A picture's first bytes, and zeros."""
-    yield PNG
-    left = SIZE - len(PNG)
+def content(start: int = 0, end: int = SIZE) -> Iterator[bytes]:
+    """A picture's first bytes, and zeros; of that, what lies between two places."""
+    if start < len(PNG):
+        yield PNG[start:]
+    left = end - max(start, len(PNG))
     while left:
         yield BLOCK[: min(left, len(BLOCK))]
         left -= min(left, len(BLOCK))
@@ -75,10 +77,43 @@ def test_a_file_of_many_gigabytes_arrives_whole_in_little_memory(
 ) -> None:
     said = door(server, known=known)
     assert said.status_code in {201, 202}
-    key = said.json()["s3Key"]
-    found = bucket.head(key)
-    assert found["ContentLength"] == SIZE
-    assert found["ChecksumCRC64NVME"] == checksum()
-    assert record(server, said.json()["mediaId"])["checksum"] == f"crc64nvme:{checksum()}"
+    arrived(server, bucket, said.json()["mediaId"])
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("known", [True, False], ids=["of known length", "of deferred length"])
+def test_a_file_of_many_gigabytes_arrives_whole_in_two_requests(server: Ingest, bucket: Bucket, *, known: bool) -> None:
+    """By tus: the first request ends in the middle of a part."""
+    metadata = "projectId aGVhdnk=,filename YS5wbmc="
+    length = {"Upload-Length": str(SIZE)}
+    begun = tus(
+        server, "POST", "/files/", (length if known else {"Upload-Defer-Length": "1"}) | {"Upload-Metadata": metadata}
+    )
+    path, half = begun.headers["location"], SIZE // 2 + 1
+    for start, end, more in ((0, half, {}), (half, SIZE, {} if known else length)):
+        sent = {"Upload-Offset": str(start), "Content-Length": str(end - start), **more}
+        said = tus(
+            server, "PATCH", path, sent | {"Content-Type": "application/offset+octet-stream"}, content(start, end)
+        )
+        assert said.headers["upload-offset"] == str(end)
+    arrived(server, bucket, path.rpartition("/")[2])
+
+
+def tus(
+    server: Ingest, method: str, path: str, headers: dict[str, str], body: Iterator[bytes] | None = None
+) -> httpx.Response:
+    version = {"Tus-Resumable": "1.0.0"}
+    answer = httpx.request(method, server.url + path, headers=version | headers, content=body, timeout=3600)
+    return answer.raise_for_status()
+
+
+def arrived(server: Ingest, bucket: Bucket, media_id: str) -> None:
+    """The object is whole, ingest stayed small; and room is made for the next one."""
+    wait_for(lambda: record(server, media_id)["status"] == "uploaded", 600)
+    found = record(server, media_id)
+    stored = bucket.head(found["s3Key"])
+    assert stored["ContentLength"] == found["size"] == SIZE
+    assert stored["ChecksumCRC64NVME"] == checksum()
+    assert found["checksum"] == f"crc64nvme:{checksum()}"
     assert server.peak() < MOST
-    bucket.client.delete_object(Bucket="media", Key=key)
+    bucket.client.delete_object(Bucket=BUCKET, Key=found["s3Key"])
