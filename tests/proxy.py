@@ -15,7 +15,7 @@ class Proxy:
 
     While `away`, nobody gets through. `lag` is how many seconds each piece of a reply comes late. While `deaf`, replies
     are lost: the server did what it was asked, and the connection ends without a word. `spoiled` counts the pieces of
-    replies that came late or not at all.
+    replies that came late or not at all, `passed` the bytes that went to the server.
     """
 
     def __init__(self, port: int, rate: float | None = None) -> None:
@@ -28,6 +28,7 @@ class Proxy:
         self.deaf = False
         self.lag = 0.0
         self.spoiled = 0
+        self.passed = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
@@ -74,6 +75,9 @@ class Proxy:
                 if not paced and self._spoil():
                     break
                 sink.sendall(data)
+                if paced:
+                    with self._pace:
+                        self.passed += len(data)
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

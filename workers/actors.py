@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import dramatiq
@@ -10,7 +11,7 @@ import structlog
 from pipeline import projects
 from pipeline.adoption import adopt
 from pipeline.config import Pipeline
-from pipeline.errors import PermanentError, UnavailableError
+from pipeline.errors import ChangedError, PermanentError, TransientError, UnavailableError
 from pipeline.retries import LONGEST_MESSAGE_DELAY
 from workers import chores, making
 from workers.rendering import Envelope, Work
@@ -44,18 +45,31 @@ def bind(broker: dramatiq.Broker, tools: Tools) -> None:
     for stage in WORK:
         _declare(broker, tools.pipeline, stage, look)
     _declare(broker, tools.pipeline, "erase", lambda media_id, key: _erase(tools, media_id, key))
-    _declare(broker, tools.pipeline, "submit", lambda **job: _submit(tools, **job))
-
-
-def _declare(broker: dramatiq.Broker, pipeline: Pipeline, stage: str, work: Callable[..., None]) -> None:
-    """The row decides whether there is another attempt, so that a message is retried only when the envelope asks."""
-    terms = pipeline.stages[stage]
-    options: dict[str, Any] = {**terms.retries.options(), "retry_when": _asked_for}
-    dramatiq.Actor(work, broker=broker, actor_name=stage, queue_name=terms.queue, priority=0, options=options)
+    bounded = partial(_worth_it, tools.pipeline.stages["submit"].retries.attempts)
+    _declare(broker, tools.pipeline, "submit", lambda **job: _submit(tools, **job), bounded)
 
 
 def _asked_for(_retries: int, error: BaseException) -> bool:
     return isinstance(error, dramatiq.errors.Retry)
+
+
+def _declare(
+    broker: dramatiq.Broker,
+    pipeline: Pipeline,
+    stage: str,
+    work: Callable[..., None],
+    when: Callable[[int, BaseException], bool] = _asked_for,
+) -> None:
+    """The row decides whether there is another attempt, so that a message is retried only when the envelope asks."""
+    terms = pipeline.stages[stage]
+    options: dict[str, Any] = {**terms.retries.options(), "retry_when": when}
+    dramatiq.Actor(work, broker=broker, actor_name=stage, queue_name=terms.queue, priority=0, options=options)
+
+
+def _worth_it(attempts: int, retries: int, error: BaseException) -> bool:
+    """A job has no row that would count: beside what is away, an answer that may be another one the next time."""
+    passing = isinstance(error, TransientError | ChangedError) and retries + 1 < attempts
+    return passing or _asked_for(retries, error)
 
 
 def _erase(tools: Tools, name: str, _key: str) -> None:
@@ -82,6 +96,9 @@ def _submit(tools: Tools, projectId: str = "", key: str = "", jobId: str | None 
         log.warning("submit_failed", key=key, jobId=jobId, error=str(error))
         delay = tools.pipeline.stages["submit"].retries.delay(1)
         raise dramatiq.errors.Retry(delay=delay) from error
+    except (TransientError, ChangedError) as error:
+        log.warning("submit_failed", key=key, jobId=jobId, error=str(error))
+        raise
     except PermanentError as error:
         log.warning("job_refused", key=key, jobId=jobId, reason=error.reason)
         raise

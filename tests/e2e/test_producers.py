@@ -1,21 +1,35 @@
 """Jobs that are dropped on Redis, by plain Redis commands and by the client."""
 
 import json
-import re
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
+from PIL import Image
 
+from ops import node, servers
+from ops.processes import CommandFailedError
 from pipeline.client import submit
 from tests import builders
-from tests.backends import BUCKET
+from tests.backends import BUCKET, unavailable
+from tests.documents import block
+from tests.proxy import Proxy
 from tests.serving import wait_for
 from tests.stack import ROOT, STORES, Running, quick, running, stored
 from tests.web import web
+
+PRODUCER = ROOT / "examples" / "node-producer"
+REDIS_CLI = f"""#!{sys.executable}
+import os, sys, redis
+print(redis.Redis.from_url(os.environ["REDIS_URL"]).execute_command(*sys.argv[1:]))
+"""
 
 
 @pytest.fixture(scope="module", params=STORES)
@@ -41,7 +55,7 @@ def listed(stack: Running, project: str) -> list[dict[str, Any]]:
 
 
 def drop(client: redis.Redis, job: str, **wanted: str) -> None:
-    """What docs/producers.md tells a program in any language to do."""
+    """What docs/producers.md tells a program in any language to do, whatever the job says."""
     message = {
         "queue_name": "submit",
         "actor_name": "submit",
@@ -100,11 +114,43 @@ def test_a_job_that_can_never_work_is_logged_and_kept_as_a_dead_letter(stack: Ru
     assert "object_missing" in log
 
 
-def test_the_documented_form_is_the_one_tested() -> None:
-    text = (ROOT / "docs/producers.md").read_text()
-    document = re.search(r"JOB='(\{.*?\})'$", text, re.DOTALL | re.MULTILINE)
-    assert document is not None
-    shown = re.sub(r"'\$\(date \+%s000\)'", "0", document[1]).replace("'$ID'", "x")
-    assert json.loads(shown).keys() == {
-        "queue_name", "actor_name", "args", "kwargs", "options", "message_id", "message_timestamp",
-    }  # fmt: skip
+def test_the_documented_commands_make_a_media(stack: Running, tmp_path: Path) -> None:
+    """The shell's, run as they stand; `redis-cli` is a program that sends its arguments to the server."""
+    put(stack, builders.photo(tmp_path / "beach.jpg", (800, 600)), "import/beach.jpg")
+    cli = tmp_path / "redis-cli"
+    cli.write_text(REDIS_CLI)
+    cli.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    env = {**servers.plain_environment(), "PATH": path, "REDIS_URL": stack.env["REDIS_URL"]}
+    commands = block("producers.md", "## Any language", "sh")
+    for _ in range(2):
+        subprocess.run(["/bin/sh", "-euc", commands], env=env, check=True, timeout=60)
+    wait_for(lambda: [item["status"] for item in listed(stack, "holiday")] == ["ready"], 60)
+    assert listed(stack, "holiday")[0]["s3Key"] == "import/beach.jpg"
+
+
+def test_a_program_in_node_that_is_killed_and_run_again(stack: Running, tmp_path: Path) -> None:
+    try:
+        program = node.install(PRODUCER).node
+    except CommandFailedError as error:
+        unavailable(str(error))
+    noise = Image.effect_noise((900, 600), 100).convert("RGB")  # half a MB of it
+    files = [builders.photo(tmp_path / "a+b 1.jpg", picture=noise), builders.photo(tmp_path / "ä.jpg")]
+    command = [program, "producer.js", "node", *map(str, files)]
+    s3 = stack.services().objects.client
+    with Proxy(urlsplit(stack.env["AWS_ENDPOINT_URL_S3"]).port or 80, rate=100_000) as slow:
+        env = {**servers.plain_environment(), **stack.env, "AWS_ENDPOINT_URL_S3": slow.url}
+        process = subprocess.Popen(command, cwd=PRODUCER, env=env)
+        wait_for(lambda: slow.passed > 100_000 or process.poll() is not None, 60)  # in the middle of the first file
+        assert process.poll() is None
+        process.kill()
+        process.wait()
+    assert s3.list_objects_v2(Bucket=BUCKET, Prefix="import/node/")["KeyCount"] == 0
+    assert listed(stack, "node") == []
+    env = {**servers.plain_environment(), **stack.env}
+    said = [subprocess.run(command, cwd=PRODUCER, env=env, capture_output=True, text=True, check=True, timeout=60)]
+    said += [subprocess.run(command, cwd=PRODUCER, env=env, capture_output=True, text=True, check=True, timeout=60)]
+    assert said[0].stdout == said[1].stdout
+    keys = {json.loads(line)["key"] for line in said[0].stdout.splitlines()}
+    wait_for(lambda: {item["s3Key"] for item in listed(stack, "node") if item["status"] == "ready"} == keys, 60)
+    assert sorted(item["originalName"] for item in listed(stack, "node")) == ["a+b 1.jpg", "ä.jpg"]
