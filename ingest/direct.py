@@ -76,7 +76,9 @@ class Direct:
         """The upload of that key, if the id is its own and the caller may go on with it; raises `ProblemError`."""
         media_id = keys.inhabitant(keys.home(key) or "")
         opened = await self._call(granting.look, self.ledger, media_id) if media_id else None
-        if opened is None or opened.task is None or opened.task.reception is None or opened.media.s3_key != key:
+        if opened is None or opened.task is None or opened.task.reception is None:
+            raise ProblemError("upload_not_found")
+        if opened.media.s3_key not in {key, keys.home(key)}:  # of what is deleted only the home is known
             raise ProblemError("upload_not_found")
         reception = reception_of(opened.task.reception)
         theirs = caller.projects is not None and opened.media.project_id not in caller.projects

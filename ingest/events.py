@@ -131,7 +131,7 @@ class Events:
     async def _newest(self, project_id: str) -> list[Media]:
         place = projectrows.positions(project_id)
         drawn = (await self._in_thread(self.ledger.records.get, place) or {}).get("next", 0)
-        rows = await self._in_thread(self.ledger.records.project, project_id, drawn - NEWEST - 1, NEWEST)
+        rows = await self._in_thread(self.ledger.records.project, project_id, max(drawn - NEWEST, 0) - 1, NEWEST)
         return [media_of(row) for row in rows]
 
     async def _read(self, media_id: str) -> Media | None:

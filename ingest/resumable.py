@@ -239,7 +239,8 @@ class Resumable:
 
     def _create(self, media: Media, reception: Reception, turn: Turn | None) -> Opened:
         drawn_at = time.monotonic()
-        position = None if media.partial else self.ledger.next_position(media.project_id)
+        draw = self.ledger.next_piece if media.partial else self.ledger.next_position
+        position = draw(media.project_id)
         if time.monotonic() - drawn_at > SLOW:  # the project may have been closed, and found empty, meanwhile
             raise ProblemError("records_unavailable")
         until, also = self.ledger.records.now() + self.keep, () if turn is None else (turn.begins(media.id),)

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ingest.bodies import chunks
-from ingest.callers import Caller, caller_of
+from ingest.bodies import Patience, chunks
+from ingest.callers import Caller, Right, caller_of
 from ingest.concatenation import UNASSIGNED, Concatenation
 from ingest.described import described
 from ingest.idempotency import Idempotency
@@ -49,6 +49,7 @@ class Tus:
     limits: Limits
     pressure: Pressure
     idempotency: Idempotency
+    patience: Patience
 
     async def collection(self, request: Request) -> Response:
         """POST: a new upload, perhaps with its first bytes. OPTIONS: what this server can do."""
@@ -160,7 +161,7 @@ class Tus:
             async with self.resumable.hold(opened) as holding:
                 if holding.task.offset != offset:
                     raise ProblemError("upload_offset_mismatch")
-                body = Body(chunks(request.receive), limits, length, check)
+                body = Body(chunks(request.receive, self.patience), limits, length, check)
                 offset = await self.resumable.bring(holding, body)
         request.state.facts["offset"] = offset
         created = 201 if headers else 204
@@ -169,7 +170,7 @@ class Tus:
     async def _delete(self, media_id: str, caller: Caller) -> Response:
         opened = await self.resumable.look(media_id, caller)
         if opened.media.status is not Status.UPLOADING:
-            raise ProblemError("upload_complete")
+            caller.may(Right.WRITE)  # it is a media by now, which not everybody who uploads may delete
         await self.resumable.terminate(media_id)
         return Response(status_code=204)
 

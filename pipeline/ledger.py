@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from pipeline import projectrows, protocol
-from pipeline.changes import Change, Key, RefusedError
+from pipeline.changes import Change, Key, RefusedError, Row, Update
 from pipeline.errors import LeaseLostError, PermanentError
 from pipeline.events import Deleted, Event, Redriven
 from pipeline.lifecycle import Site, Step, admits, advance, quiet_at
@@ -57,8 +57,15 @@ class Ledger:
 
         Raises `PermanentError` (`project_deleting`) while everything of the project is being deleted.
         """
+        return int(self._drawn(projectrows.next_position(project_id))["next"]) - 1
+
+    def next_piece(self, project_id: str) -> int:
+        """Draw one for a partial upload, below 0: no listing begins there, and a project's deletion finds it."""
+        return -int(self._drawn(projectrows.next_piece(project_id))["pieces"])
+
+    def _drawn(self, draw: Update) -> Row:
         try:
-            return int(self.records.update(projectrows.next_position(project_id))["next"]) - 1
+            return self.records.update(draw)
         except RefusedError:
             raise PermanentError("project_deleting", "The project is being deleted.") from None
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeline import keys
 from pipeline.events import (
     Aborted,
     Backfilled,
@@ -229,7 +230,11 @@ def _never_whole(media: Media) -> bool:
 
 
 def _tombstone(media: Media) -> Media:
-    """What is kept of a deleted media: enough to purge it and to know its id again; nothing its owner said or sent."""
-    kept = ("id", "project_id", "file_type", "mime_type", "s3_key", "upload_date", "version", "round")
+    """What is kept of a deleted media: enough to purge it and to know its id again; nothing its owner said or sent.
+
+    Of its key the part that is ours: the rest is a file's name, or where others had put it.
+    """
+    kept = ("id", "project_id", "file_type", "mime_type", "upload_date", "version", "round")
     facts = {name: getattr(media, name) for name in (*kept, "adopted", "partial", "grant_until", "ready_bytes")}
-    return Media(**facts, original_name="", file_name="", s3_url="", position=None)
+    key = "" if media.adopted else keys.originals(media.project_id, media.id)
+    return Media(**facts, original_name="", file_name="", s3_key=key, s3_url="", position=None)

@@ -11,6 +11,11 @@ def next_position(project_id: str) -> Update:
     return Update(positions(project_id), Absent("closedAt"), add={"next": 1})
 
 
+def next_piece(project_id: str) -> Update:
+    """Counts up the project's partial uploads, on the same terms."""
+    return Update(positions(project_id), Absent("closedAt"), add={"pieces": 1})
+
+
 def close_project(project_id: str, now: int) -> Update:
     """From now on no position is drawn in the project ..."""
     return Update(positions(project_id), set={"closedAt": now})
@@ -27,5 +32,5 @@ def totals_key(project_id: str) -> Key:
 
 
 def positions(project_id: str) -> Key:
-    """The row that counts a project's positions: `next` is one more than the newest."""
+    """The row that counts a project's positions: `next` is one more than the newest, `pieces` those below 0."""
     return Key("tasks", f"project#{project_id}", "position")

@@ -18,6 +18,8 @@ STAGE = "erase"
 BATCH = 100
 """Media that one step deletes: some seconds of work."""
 _AGAIN = 5 * protocol.SECOND
+_FIRST = -(2**53)
+"""Before every position, those of partial uploads too."""
 _PENDING = Compare("status", "=", TaskStatus.PENDING.value)
 
 
@@ -81,11 +83,12 @@ def step(ledger: Ledger, objects: ObjectStore, name: str) -> int | None:
     row = ledger.records.get(_place(project_id))
     if row is None or row["status"] != TaskStatus.PENDING.value:
         return None
-    started, listed = ledger.records.now(), ledger.records.project(project_id, -1, BATCH)
+    started, listed = ledger.records.now(), ledger.records.project(project_id, _FIRST, BATCH)
     if listed:
         deleted = [media for each in listed if (media := ledger.delete(each["id"])) is not None]
         quiet = max((ledger.quiet_at(media) for media in deleted), default=0)
-        new = [media for media in deleted if (media.settled_at or 0) >= started]  # the index lags behind
+        # The index lags behind; and a partial upload is no media to anybody.
+        new = [media for media in deleted if (media.settled_at or 0) >= started and not media.partial]
         return _go_on(ledger, project_id, max(quiet, row["notBefore"]), len(new))
     if ledger.records.now() <= row["notBefore"]:
         return _go_on(ledger, project_id, row["notBefore"], 0, row["notBefore"])

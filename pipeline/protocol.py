@@ -17,6 +17,7 @@ WEEK = 7 * 24 * 3600
 LATEST_NUDGE = 600 * SECOND
 
 _OFF_INDEX = ("wakeAt", "wakeShard", "leaseUntil")
+_SAID = ("deadShard", "deadAt", "reception", "lastError")
 _RISEN = ("expiresAt", "reason", "deadShard", "deadAt")
 
 
@@ -125,11 +126,12 @@ def bury(seen: Task, now: int, attempts: int, reason: str) -> Update:
     return Update(task_key(seen.media_id, seen.key), condition, set=end, add={"epoch": 1}, remove=_OFF_INDEX)
 
 
-def forget(letter: Task, now: int) -> Update:
-    """A dead letter whose media is deleted: nobody can redrive it, so it leaves the index and goes in the end."""
-    condition = Every((_is("status", TaskStatus.DEAD), Compare("epoch", "=", letter.epoch)))
-    key = task_key(letter.media_id, letter.key)
-    return Update(key, condition, set={"expiresAt": now // SECOND + WEEK}, remove=("deadShard", "deadAt"))
+def forget(seen: Task, now: int) -> Update:
+    """A row of a deleted media that nobody can owe again: off every index, without what its client said; it expires."""
+    condition = Every((_is("status", seen.status), Compare("epoch", "=", seen.epoch)))
+    over = {"status": TaskStatus.PARKED.value} if seen.status is TaskStatus.PENDING else {}
+    ended = over | {"expiresAt": now // SECOND + WEEK}
+    return Update(task_key(seen.media_id, seen.key), condition, set=ended, remove=(*_OFF_INDEX, *_SAID))
 
 
 def tell(task: Task, now: int) -> Update:

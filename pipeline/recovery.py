@@ -85,11 +85,15 @@ def replan(ledger: Ledger, media_id: str, wish: Callable[[Media], Plan | None]) 
 
 
 def forget(ledger: Ledger, media: Media) -> None:
-    """Take the dead letters of a deleted media off their index; those of its outbox can still be sent."""
-    for letter in map(task_of, ledger.records.tasks(media.id)):
-        if letter.status is TaskStatus.DEAD and letter.stage != "record":
+    """Empty the rows of a deleted media that end with it: dead letters, and what is known of how it came.
+
+    Those of its outbox can still be sent.
+    """
+    for seen in map(task_of, ledger.records.tasks(media.id)):
+        came = seen.reception is not None and seen.status is not TaskStatus.RUNNING
+        if (seen.status is TaskStatus.DEAD and seen.stage != "record") or came:
             with suppress(RefusedError):  # somebody owed it again, and will find it unwanted
-                ledger.records.write([protocol.forget(letter, ledger.records.now())])
+                ledger.records.write([protocol.forget(seen, ledger.records.now())])
 
 
 def _owe(ledger: Ledger, media: Media, key: str) -> bool:

@@ -1,16 +1,16 @@
 """The shape of `pipeline.toml`, table by table. Units are read here, so that the code beyond knows only numbers."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline import units
 from pipeline.animations import Format as Film
-from pipeline.keys import PROJECT_ID
+from pipeline.doortables import Callers, EventsRule, Grants, IngestTable
 from pipeline.limits import Truncated
 from pipeline.mistakes import nearest
-from pipeline.notices import PLACEHOLDER
+from pipeline.reception import MOST_PARTS, part_size
 from pipeline.renditions import Format
 from pipeline.stilltables import Encoders, MetadataTable, StillTable
 from pipeline.tables import Bytes, Count, Fraction, Name, Pixels, Quality, Rate, Seconds, Table, mapping, unit
@@ -170,21 +170,6 @@ class VideoTable(Table):
     memory: Bytes
 
 
-class IngestTable(Table):
-    """What uploads may take of one ingest process."""
-
-    memory: Bytes = 128 * 1024 * 1024
-    idle: Seconds = 60.0
-    total: Seconds = 14_400.0
-
-    @field_validator("memory")
-    @classmethod
-    def _some_parts(cls, memory: int) -> int:
-        if memory < 16 * 1024 * 1024:
-            raise ValueError("16 MiB is the least: a part of an upload takes 5")
-        return memory
-
-
 class Serving(Table):
     """What the public may fetch."""
 
@@ -196,14 +181,6 @@ class CacheTable(Table):
 
     most: Bytes = 10_000_000_000
     idle: Seconds = 900.0
-
-
-class Grants(Table):
-    """How long an upload may stay incomplete: since its last byte where it can be resumed, in all where S3 takes it."""
-
-    resumable: Seconds = 86_400.0
-    direct: Seconds = 43_200.0
-    form: Seconds = 3_600.0
 
 
 class Orphans(Table):
@@ -228,28 +205,6 @@ class LeaseTable(Table):
         return renewal
 
 
-class Callers(Table):
-    """What one API key or upload token may ask for, unless a key has bounds of its own."""
-
-    rate: Annotated[tuple[int, int], Field(strict=False), unit(units.frequency)] = (1000, 1)
-    bytes_at_once: Bytes = 20 * 10**9
-
-
-class EventsRule(Table):
-    """Whose the objects are that others put into the bucket under a prefix."""
-
-    prefix: Annotated[str, Field(min_length=1, max_length=512)]
-    project: Annotated[str, Field(pattern=rf"^{PROJECT_ID.pattern}$")] | None = None
-
-    @model_validator(mode="after")
-    def _names_a_project(self) -> Self:
-        if (self.project is None) == (self.prefix.count(PLACEHOLDER) == 0) or self.prefix.count(PLACEHOLDER) > 1:
-            raise ValueError(f"say whose they are: by project, or by one {PLACEHOLDER} in the prefix")
-        if self.prefix.startswith(("projects/", "renditions/")):
-            raise ValueError("what is under projects/ and renditions/ is Darkroom's own")
-        return self
-
-
 class File(Table):
     """The whole file."""
 
@@ -271,13 +226,24 @@ class File(Table):
     poster: PosterTable
     storyboard: StoryboardTable | None = None
     preview: PreviewTable | None = None
-    ingest: IngestTable = IngestTable()
+    ingest: Annotated[IngestTable, Field(validate_default=True)] = IngestTable()
     serving: Serving = Serving()
     grants: Grants = Grants()
     orphans: Orphans = Orphans()
     callers: Callers = Callers()
     events: list[EventsRule] = Field(default_factory=list)
     cache: CacheTable = CacheTable()
+
+    @field_validator("ingest")
+    @classmethod
+    def _has_room_for_a_part(cls, ingest: IngestTable, others: ValidationInfo) -> IngestTable:
+        limits = others.data.get("limits")
+        part = part_size(limits.bytes) if limits else 0
+        if part > ingest.memory:
+            raise ValueError(
+                f"a file of limits.bytes comes in {MOST_PARTS} parts of {part // 2**20} MiB: memory has to hold one"
+            )
+        return ingest
 
 
 def dangling(tables: Mapping[str, Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from pipeline import keys, projects
+from pipeline import granting, keys, projects
 from pipeline.adapters.s3 import S3Objects
 from pipeline.changes import Key
 from pipeline.errors import PermanentError, UnavailableError
@@ -14,6 +14,7 @@ from pipeline.ledger import Ledger
 from pipeline.media import Media, Status
 from pipeline.ports import Label, Records
 from pipeline.protocol import Lease
+from pipeline.reception import Reception
 from tests.backends import Backend
 from tests.contract.conftest import connected
 from tests.serving import wait_for
@@ -40,6 +41,16 @@ class Project:
         self.objects.put(keys.rendition(self.id, media.id, "small.webp"), b"small", Label("image/webp"))
         return self.ledger.commit(task, Stored(7, etag))
 
+    def piece(self) -> Media:
+        """A partial upload that is complete and waits for the others."""
+        draft = replace(new_media(), project_id=self.id, partial=True)
+        media = replace(draft, s3_key=keys.original(self.id, draft.id, "a.jpg"))
+        placed = replace(media, position=self.ledger.next_piece(self.id))
+        until = self.ledger.records.now() + 3_600_000
+        granting.open_upload(self.ledger, placed, until, until, Reception(part_size=5, length=7, concat="partial"))
+        self.objects.put(media.s3_key, b"a photo", Label("image/jpeg"))
+        return placed
+
     def bytes(self) -> list[str]:
         return [each.key for prefix in keys.of_project(self.id) for each in self.objects.list(prefix)]
 
@@ -58,6 +69,8 @@ def test_nothing_is_left_but_what_is_not_ours(project: Project) -> None:
     media, adopted = [project.photo() for _ in range(3)], project.photo(adopted=True)
     uploading = replace(new_media(), project_id=project.id, position=project.ledger.next_position(project.id))
     project.ledger.intend(uploading)
+    piece = project.piece()
+    assert piece.id not in {row["id"] for row in project.ledger.records.project(project.id, -1, 10)}
     begun = projects.request(project.ledger, project.id, "light")
     assert (begun.media, begun.done_at) == (0, None)
     project.erase()
@@ -68,7 +81,7 @@ def test_nothing_is_left_but_what_is_not_ours(project: Project) -> None:
     assert done.done_at > begun.not_before
     assert project.bytes() == []
     assert project.objects.head(adopted.s3_key) is not None
-    for each in (*media, adopted, uploading):
+    for each in (*media, adopted, uploading, piece):
         found = project.ledger.read(each.id)
         assert found is not None
         assert found.status is Status.DELETED

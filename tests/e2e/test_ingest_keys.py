@@ -112,6 +112,15 @@ def test_a_token_uploads_within_its_bounds(guarded: Guarded) -> None:
         "right_missing",
     )
     assert code(web.delete(sent.json()["statusUrl"], headers=token)) == (403, "right_missing")
+    tus = {**token, "Tus-Resumable": "1.0.0", "Upload-Length": str(len(PNG)), "X-Project-Id": "keys-browser"}
+    bytes_of_it = {"Content-Type": "application/offset+octet-stream"}
+    complete, begun = (
+        web.post(f"{guarded.server.url}/files/", content=content, headers={**tus, **more}).headers["location"]
+        for content, more in ((PNG, bytes_of_it), (b"", {}))
+    )
+    assert code(web.delete(guarded.server.url + complete, headers=tus)) == (403, "right_missing")
+    assert web.delete(guarded.server.url + begun, headers=tus).status_code == 204
+    assert web.delete(guarded.server.url + complete, headers={**tus, **key}).status_code == 204
     assert code(web.post(url, json=wanted, headers=token)) == (403, "right_missing")
     videos = web.post(url, json=wanted | {"types": ["video/*"]}, headers=key).json()["token"]
     assert code(guarded.send("keys-browser", {"Authorization": f"Bearer {videos}"})) == (415, "type_not_accepted")

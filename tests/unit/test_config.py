@@ -62,6 +62,11 @@ def test_all_mistakes_are_told_at_once_with_the_nearest_right_name(tmp_path: Pat
     assert "lease.renewal: 20 s is too seldom: a lease of 30 s is renewed twice before it ends" in text
 
 
+def test_a_limit_whose_parts_no_memory_holds_is_refused(tmp_path: Path) -> None:
+    text = refusal(tmp_path, ('bytes = "500 MB"', 'bytes = "1400 GB"'))
+    assert "ingest: a file of limits.bytes comes in 10000 parts of 134 MiB: memory has to hold one" in text
+
+
 def test_every_mistake_in_a_still_is_told_at_once(tmp_path: Path) -> None:
     text = refusal(
         tmp_path,

@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from pipeline import granting
+from pipeline.events import Stored
 from pipeline.grants import LONGEST_LOOK, SHORTEST_LOOK
 from pipeline.media import Media, Status
 from pipeline.ports import Found, ObjectStore
@@ -46,11 +47,11 @@ def granted(world: World, **facts: Any) -> Media:  # noqa: ANN401 - Reception's 
     return media
 
 
-def look(world: World, bucket: Bucket, media: Media) -> None:
-    """A hint comes for its upload."""
+def look(world: World, bucket: Bucket, media: Media, key: str = "upload") -> None:
+    """A hint comes for one of its tasks."""
     objects = cast("ObjectStore", bucket)
     tools = Tools(world.ledger, objects, world.inbox, PIPELINE, Path("/nowhere"), "ffmpeg", Shift())
-    Envelope(tools, WORK).take(media.id, "upload")
+    Envelope(tools, WORK).take(media.id, key)
 
 
 def test_a_form_that_was_sent_is_found_and_looked_at() -> None:
@@ -129,6 +130,23 @@ def test_a_piece_of_another_upload_never_becomes_a_media() -> None:
     look(world, bucket, media)
     assert world.media(media.id).reason == "upload_aborted"
     assert {task.key for task in world.owed()} == {"purge"}  # and nobody is told of it
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_nothing_of_what_its_client_said_outlives_its_purge(*, complete: bool) -> None:
+    world, bucket = World(), Bucket()
+    media = granted(world, length=len(PNG), metadata="filename RmVyaWVuLmpwZw==")
+    if complete:
+        claimed = granting.take(world.ledger, media.id)
+        assert claimed is not None
+        world.ledger.commit(claimed.task, Stored(len(PNG), '"e"'))
+    world.ledger.delete(media.id)
+    world.records.turn(world.ledger.linger + 1)
+    look(world, bucket, media, "purge")
+    row = world.task(media.id, "upload")
+    assert (row.reception, row.wake_at) == (None, None)
+    assert row.expires_at is not None
+    assert "purge" not in {task.key for task in world.owed()}
 
 
 def test_parts_are_as_small_as_may_be_and_never_too_many() -> None:

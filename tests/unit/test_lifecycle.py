@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from pipeline.events import Aborted, Deleted, Died, Event, Made, Redriven, Refused, Stored, Validated
+from pipeline.keys import originals
 from pipeline.lifecycle import MOST_INSERTS, Site, admits, advance, owed, quiet_at
 from pipeline.media import Media, Output, Status
+from pipeline.rows import media_row
 from tests.world import new_media
 
 SITE = Site(lambda key: f"https://cdn.test/{key}")
@@ -130,6 +132,8 @@ def test_everything_can_be_deleted(status: Status) -> None:
     assert (media.status, media.position) == (Status.DELETED, None)
     assert (insert, arm) == (("record#deleted#0",), ("purge",))
     assert (media.original_name, media.urls, media.renditions, media.probe) == ("", {}, {}, None)
+    assert "ferien" not in str(media_row(media)).lower()
+    assert media.s3_key == originals(media.project_id, media.id)
     assert advance(media, Deleted(), NOW, SITE) is None
 
 
