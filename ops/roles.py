@@ -1,7 +1,6 @@
 """The processes of a deployment: what `darkroom ingest`, `worker` and `sweeper` become."""
 
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from pipeline.adapters import logs, sqs
 from pipeline.adapters.installation import install
 from pipeline.adapters.wiring import connect
 from pipeline.settings import read_settings
+from workers.confine import give_way
 from workers.notices import Notices
 from workers.sweeper import Sweeper
 
@@ -78,21 +78,20 @@ def worker(queues: Sequence[str]) -> int:
     threads = rules.threads
     if unknown := [queue for queue in queues if queue not in threads]:
         raise UnknownQueueError(f"pipeline.toml has no queue {', '.join(unknown)}; it has {', '.join(threads)}")
-    commands = [
-        ([*_yielding(rules.nice[queue]), *_dramatiq(queue, threads[queue])], _tuned(threads[queue], rules.poll[queue]))
-        for queue in queues
-    ]
-    if len(commands) == 1:
-        processes.replace(*commands[0])
-    return _stand_over(commands)
+    if len(queues) > 1:
+        return _stand_over([[sys.executable, "-m", "ops.cli", "worker", queue] for queue in queues])
+    (queue,) = queues
+    give_way(rules.nice[queue])
+    processes.replace(_dramatiq(queue, threads[queue]), _tuned(threads[queue], rules.poll[queue]))
+    return 0
 
 
-def _stand_over(commands: Sequence[tuple[list[str], dict[str, str]]]) -> int:
+def _stand_over(commands: Sequence[list[str]]) -> int:
     stop, warden = stop_event(), Warden()
     groups: list[processes.Process] = []
     try:
-        for argv, env in commands:
-            groups.append(processes.start(argv, env=env, cwd=Path.cwd(), log=None))
+        for argv in commands:
+            groups.append(processes.start(argv, env=os.environ, cwd=Path.cwd(), log=None))
             warden.guard(groups[-1].pid)
         while not stop.wait(0.2):
             warden.look()
@@ -104,11 +103,6 @@ def _stand_over(commands: Sequence[tuple[list[str], dict[str, str]]]) -> int:
         for group in groups:
             warden.release(group.pid)
         warden.dismiss()
-
-
-def _yielding(nice: int) -> list[str]:
-    """Return what makes a command give way to others: the program that POSIX has for it."""
-    return [shutil.which("nice") or "nice", "-n", str(nice)] if nice else []
 
 
 def _dramatiq(queue: str, threads: int) -> list[str]:

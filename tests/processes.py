@@ -1,4 +1,4 @@
-"""Looking at other processes: whether one is gone, and waiting until something is so."""
+"""Looking at other processes: whether one is gone, how much it gives way, and waiting until something is so."""
 
 import os
 import time
@@ -23,3 +23,10 @@ def eventually(condition: Callable[[], bool], bound: float = 20.0) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def session_nice(pid: int) -> int | None:
+    """By how much the session of a process gives way; None where the processor is not shared by sessions."""
+    group = Path(f"/proc/{pid}/autogroup")
+    said = group.read_text().split() if group.exists() else []
+    return int(said[-1]) if said else None

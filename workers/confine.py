@@ -9,12 +9,16 @@ import os
 import resource
 import signal
 import sys
+import time
+from contextlib import suppress
 
 # Linux, sys/prctl.h
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 
 _OPEN_FILES = 256
+
+_SOON, _TRIES = 0.05, 20  # seconds between tries; the kernel lets others than root write `autogroup` ten times a second
 
 
 def main() -> None:
@@ -24,11 +28,12 @@ def main() -> None:
     if sys.platform == "linux":
         tie(terms["parent"])
         limit(resource.RLIMIT_AS, terms["memory"])
+        expose()
     limit(resource.RLIMIT_CPU, terms["cpu"], margin=1)  # the soft limit's SIGXCPU says what it was, SIGKILL does not
     limit(resource.RLIMIT_FSIZE, terms["file_size"])
     limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
     limit(resource.RLIMIT_CORE, 0)
-    os.nice(terms["nice"])
+    give_way(terms["nice"])
     # Python ignores these two, and a process hands on what it ignores.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
@@ -45,6 +50,36 @@ def tie(parent: int) -> None:
             raise OSError(ctypes.get_errno(), f"prctl {option}")
     if os.getppid() != parent:  # it died before the signal was asked for
         sys.exit(1)
+
+
+def expose() -> None:
+    """Be killed before the worker when memory runs out, so that it lives to tell what its child died of (Linux).
+
+    proc(5), `oom_score_adj`: anybody may raise their own, and 1000 comes before whoever has less. Forks inherit it.
+    """
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as adjustment:  # noqa: PTH123 - no import
+        adjustment.write("1000")
+
+
+def give_way(nice: int) -> None:
+    """Leave the processor to others.
+
+    sched(7), "The autogroup feature": where Linux shares the processor by sessions first, the nice value counts within
+    one alone, and the session has another. Only its leader changes that, so that nobody's terminal is slowed down.
+    """
+    os.nice(nice)
+    if not nice or sys.platform != "linux" or os.getsid(0) != os.getpid():
+        return
+    for _ in range(_TRIES):
+        try:
+            with open("/proc/self/autogroup", "w") as group:  # noqa: PTH123 - no import
+                group.write(str(nice))
+        except BlockingIOError:
+            time.sleep(_SOON)
+        except OSError:  # there are no such groups here
+            return
+        else:
+            return
 
 
 def limit(what: int, most: int | None, margin: int = 0) -> None:

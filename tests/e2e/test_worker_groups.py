@@ -11,6 +11,7 @@ from pathlib import Path
 from ops import leftovers
 from ops.leftovers import MARK
 from tests.backends import Backend
+from tests.processes import session_nice
 from tests.serving import wait_for
 from tests.stack import ROOT
 
@@ -28,7 +29,7 @@ def worker(folder: Path, redis_url: str, s3: Backend) -> Iterator[subprocess.Pop
         "PIPELINE": str(ROOT / "pipeline.toml"),
     }
     with (folder / "log").open("wb") as log:
-        argv = [sys.executable, "-m", "ops.cli", "worker", "video-short", "video-long"]
+        argv = [sys.executable, "-m", "ops.cli", "worker", "video-short", "backfill"]
         process = subprocess.Popen(argv, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True)
     try:
         # The command, the warden, and for each queue Dramatiq's master and its worker.
@@ -68,3 +69,10 @@ def test_none_survives_the_command(tmp_path: Path, redis_url: str, s3: Backend) 
     with worker(tmp_path, redis_url, s3) as process:
         process.kill()
         wait_for(lambda: leftovers.find(tmp_path) == [], 15)
+
+
+def test_a_queue_that_gives_way_does_so(tmp_path: Path, redis_url: str, s3: Backend) -> None:
+    with worker(tmp_path, redis_url, s3):
+        ours = os.getpriority(os.PRIO_PROCESS, 0)
+        found = {os.getpriority(os.PRIO_PROCESS, pid) - ours: session_nice(pid) for pid in workers(tmp_path)}
+        assert found in ({0: 0, 10: 10}, {0: None, 10: None})

@@ -49,7 +49,9 @@ def answer(request):
         except OSError: continue
         held.append(number)
     status = open("/proc/self/status").read() if os.path.exists("/proc/self/status") else ""
+    adjusted = "/proc/self/oom_score_adj"
     return {"environment": sorted(os.environ), "open": held, "status": status, "cwd": os.getcwd(),
+            "adjusted": open(adjusted).read() if os.path.exists(adjusted) else "",
             "limits": {name: resource.getrlimit(getattr(resource, "RLIMIT_" + name))[1] for name in names}}
 """,
     "forbidden": """
@@ -188,6 +190,11 @@ def test_a_child_has_limits(put: Ask) -> None:
     assert (limits["CPU"], limits["FSIZE"], limits["NOFILE"], limits["CORE"]) == (61, 1000, 256, 0)
     if sys.platform == "linux":
         assert 2**28 < limits["AS"] < 2**30
+
+
+@linux
+def test_a_child_is_killed_for_memory_before_its_worker(put: Ask) -> None:
+    assert put("look")["adjusted"].strip() == "1000"
 
 
 @linux

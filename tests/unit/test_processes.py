@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LeaseLostError
-from tests.processes import eventually, gone
+from tests.processes import eventually, gone, session_nice
 from workers.endings import (
     ChildDeadlineError,
     ChildFailedError,
@@ -215,3 +215,19 @@ def test_nothing_leaks_in(run: Callable[..., Finished], monkeypatch: pytest.Monk
 @linux
 def test_no_privileges_can_be_gained(run: Callable[..., Finished]) -> None:
     assert b"NoNewPrivs:\t1" in run("print(open('/proc/self/status').read())").stdout
+
+
+def test_a_child_gives_way_to_this_session_and_to_others(run: Callable[..., Finished]) -> None:
+    seen: list[tuple[int, int | None]] = []
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+
+    def look(line: str) -> None:
+        seen.append((os.getpriority(os.PRIO_PROCESS, int(line)) - ours, session_nice(int(line))))
+
+    run("import os; print(os.getpid(), flush=True); input()", nice=5, on_line=look, stdin=b"\n")
+    assert seen in ([(5, 5)], [(5, None)])
+
+
+@linux
+def test_a_child_is_killed_for_memory_before_its_worker(run: Callable[..., Finished]) -> None:
+    assert run("print(open('/proc/self/oom_score_adj').read())").stdout.strip() == b"1000"
