@@ -120,12 +120,13 @@ class Ledger:
         if self.wanted(task) is None:
             raise LeaseLostError
 
-    def commit(self, task: Task, event: Event) -> Media:
+    def commit(self, task: Task, event: Event, known: Media | None = None) -> Media:
         """Make a plan or upload task's outcome count, once, with all that it makes owed; returns the record after it.
 
-        Raises `LeaseLostError` when another holder came first or the record no longer wants the task.
+        `known` is the record as the caller wrote it last: the transaction finds out whether it still is that, and only
+        if not is it read. Raises `LeaseLostError` when another holder came first or the record does not want the task.
         """
-        return self._settle(task, event, lambda now: protocol.done(task, now))
+        return self._settle(task, event, lambda now: protocol.done(task, now), known)
 
     def die(self, task: Task, event: Event, reason: str, error: str) -> Media:
         """Bury our own task: no attempt left, or none would help."""
@@ -197,11 +198,12 @@ class Ledger:
             self.queue.changed(media.project_id, media.id)
             return step.media
 
-    def _settle(self, task: Task, event: Event, ending: Callable[[int], Change]) -> Media:
+    def _settle(self, task: Task, event: Event, ending: Callable[[int], Change], known: Media | None = None) -> Media:
         """Law 1, the row's end in the same transaction: read, advance, write if unchanged; a lost race starts over."""
         there: set[str] = set()  # rows that somebody inserted before us: they are owed already
         while True:
-            claimed = self.wanted(task)
+            claimed = Claimed(task, known) if known is not None else self.wanted(task)
+            known = None
             if claimed is None:
                 return self._after_all(task)
             media, now = claimed.media, self.records.now()

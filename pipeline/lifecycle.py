@@ -109,10 +109,9 @@ def _stored(media: Media, event: Stored, _now: int, site: Site) -> Step | None:
     if media.status is not Status.UPLOADING:
         return None
     urls = {"original": media.s3_url} if site.originals else {}
-    seen = {name: value for name in ("mime_type", "file_type") if (value := getattr(event, name))}
-    whole = replace(media, size=event.size, etag=event.etag, checksum=event.checksum, urls=urls, **seen)
-    whole = replace(whole, digests=event.digests)
-    return Step(replace(whole, status=Status.UPLOADED), insert=("validate",))
+    seen: dict[str, Any] = {name: value for name in ("mime_type", "file_type") if (value := getattr(event, name))}
+    facts: dict[str, Any] = {name: getattr(event, name) for name in ("size", "etag", "checksum", "digests")}
+    return Step(replace(media, **facts, **seen, urls=urls, status=Status.UPLOADED), insert=("validate",))
 
 
 def _aborted(media: Media, event: Aborted, now: int, _site: Site) -> Step | None:

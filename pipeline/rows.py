@@ -18,7 +18,7 @@ _PRIVATE = frozenset({"plan", "done", "round", "grantUntil", "adopted", "partial
 
 def media_row(media: Media) -> Row:
     """The item of the media table; absent and empty attributes are left out."""
-    row = {camel(f.name): getattr(media, f.name) for f in fields(Media)}
+    row = {stored: getattr(media, name) for name, stored in _MEDIA}
     row["status"] = media.status.value
     row["done"] = sorted(media.done)
     row["renditions"] = {name: _output_row(output) for name, output in media.renditions.items()}
@@ -27,7 +27,7 @@ def media_row(media: Media) -> Row:
 
 def media_of(row: Mapping[str, Any]) -> Media:
     """A record from its item."""
-    values = {f.name: row[camel(f.name)] for f in fields(Media) if camel(f.name) in row}
+    values = {name: row[stored] for name, stored in _MEDIA if stored in row}
     values["position"] = row.get("position")
     values["status"] = Status(row["status"])
     values["done"] = frozenset(row.get("done", ()))
@@ -37,7 +37,7 @@ def media_of(row: Mapping[str, Any]) -> Media:
 
 def task_of(row: Mapping[str, Any]) -> Task:
     """A task from its item."""
-    values = {f.name: row[name] for f in fields(Task) if (name := _task_name(f.name)) in row}
+    values = {name: row[stored] for name, stored in _TASK if stored in row}
     return Task(**{**values, "status": TaskStatus(row["status"])})
 
 
@@ -58,8 +58,14 @@ def _task_name(name: str) -> str:
 
 
 def _output_row(output: Output) -> Row:
-    return {camel(f.name): value for f in fields(Output) if (value := getattr(output, f.name)) is not None}
+    return {stored: value for name, stored in _OUTPUT if (value := getattr(output, name)) is not None}
 
 
 def _output_of(row: Mapping[str, Any]) -> Output:
-    return Output(**{f.name: row[camel(f.name)] for f in fields(Output) if camel(f.name) in row})
+    return Output(**{name: row[stored] for name, stored in _OUTPUT if stored in row})
+
+
+# Python name and stored name, of every attribute.
+_MEDIA = tuple((each.name, camel(each.name)) for each in fields(Media))
+_TASK = tuple((each.name, _task_name(each.name)) for each in fields(Task))
+_OUTPUT = tuple((each.name, camel(each.name)) for each in fields(Output))

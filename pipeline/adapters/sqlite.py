@@ -2,17 +2,20 @@
 
 A row is a JSON document; what is searched for is read off it by generated columns. Conditions are evaluated by
 `changes.holds` inside a write transaction, so they mean exactly what they mean in DynamoDB.
+
+Threads that write at the same time share one commit, and with it the one flush to the disk that makes it durable.
 """
 
 import json
 import random
 import sqlite3
+import threading
 import time
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, LifoQueue
 from typing import Any, cast
 
 from pipeline.changes import Change, Check, Key, RefusedError, Row, Update, apply, ensure_runnable, holds
@@ -76,6 +79,41 @@ _STORE = {
     "media": "INSERT INTO media (id, row) VALUES (?, ?) ON CONFLICT DO UPDATE SET row = excluded.row",
     "tasks": "INSERT INTO tasks (mediaId, task, row) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET row = excluded.row",
 }
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+@dataclass(eq=False)
+class _Turn:
+    """One transaction, and how it ended: with the rows after it, or with an error."""
+
+    changes: Sequence[Change]
+    rows: list[Row | None] = field(default_factory=list)
+    error: Exception | None = None
+    over: bool = False
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        """Write all or nothing; what is wrong with this one alone must not keep others from being committed."""
+        try:
+            self.rows, texts = self._outcome(connection)
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # noqa: BLE001 - raised to whoever asked
+            self.error = error
+            return
+        for change, text in zip(self.changes, texts, strict=True):
+            if text is not None:
+                connection.execute(_STORE[change.key.table], (*_names(change.key), text))
+
+    def _outcome(self, connection: sqlite3.Connection) -> tuple[list[Row | None], list[str | None]]:
+        found = [_read(connection, change.key) for change in self.changes]
+        pairs = list(zip(self.changes, found, strict=True))
+        failed = {index: row for index, (change, row) in enumerate(pairs) if not holds(change.condition, row)}
+        if failed:
+            raise RefusedError(failed)
+        rows = [apply(change, row) for change, row in pairs]
+        return rows, [
+            None if isinstance(change, Check) else _text(row) for change, row in zip(self.changes, rows, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -87,12 +125,14 @@ class SqliteRecords:
     """
 
     path: Path | str
-    _idle: LifoQueue[sqlite3.Connection] = field(default_factory=LifoQueue, repr=False, compare=False)
+    _idle: deque[sqlite3.Connection] = field(default_factory=deque, repr=False, compare=False)
+    _turns: deque[_Turn] = field(default_factory=deque, repr=False, compare=False)
+    _writing: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """An in-memory database lives as long as its one connection: everybody waits for that one."""
         if str(self.path) == MEMORY:
-            self._idle.put(self._connect())
+            self._idle.append(self._connect())
 
     def now(self) -> int:
         """The machine's clock: all who use the file share it."""
@@ -141,7 +181,7 @@ class SqliteRecords:
 
     def ping(self) -> None:
         """Return if the file can be written now."""
-        with self._transaction():
+        with self._writing, self._transaction():
             pass
 
     def expire(self) -> int:
@@ -149,43 +189,65 @@ class SqliteRecords:
 
         DynamoDB does this by itself; here one write in a hundred does it.
         """
-        with self._transaction() as connection:
+        with self._writing, self._transaction() as connection:
             return self._expire(connection)
 
     def close(self) -> None:
         """Close the idle connections."""
-        while not self._idle.empty():
-            self._idle.get_nowait().close()
+        while self._idle:
+            self._idle.pop().close()
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection; an exception rolls back what was begun on it."""
-        try:
-            connection = self._take()
+        with self._writing if str(self.path) == MEMORY else nullcontext():
             try:
-                yield connection
-            finally:
-                if connection.in_transaction:
-                    connection.rollback()
-                self._idle.put(connection)
-        except sqlite3.OperationalError as error:  # locked for too long, disk full, file out of reach
-            raise UnavailableError(f"sqlite: {error}") from error
+                connection = self._take()
+                try:
+                    yield connection
+                finally:
+                    if connection.in_transaction:
+                        connection.rollback()
+                    self._idle.append(connection)
+            except sqlite3.OperationalError as error:  # locked for too long, disk full, file out of reach
+                raise UnavailableError(f"sqlite: {error}") from error
 
     def _run(self, changes: Sequence[Change]) -> list[Row | None]:
+        """Wait for the lock; whoever has it runs the transactions of all who wait, and commits them at once."""
         ensure_runnable(changes)
-        with self._transaction() as connection:
-            found = [_read(connection, change.key) for change in changes]
-            pairs = list(zip(changes, found, strict=True))
-            failed = {index: row for index, (change, row) in enumerate(pairs) if not holds(change.condition, row)}
-            if failed:
-                raise RefusedError(failed)
-            rows = [apply(change, row) for change, row in pairs]
-            for change, row in zip(changes, rows, strict=True):
-                if not isinstance(change, Check):
-                    _store(connection, change.key, row)
-            if random.random() < _EXPIRY_CHANCE:  # noqa: S311 - only spreads the work
-                self._expire(connection)
-        return rows
+        turn = _Turn(changes)
+        self._turns.append(turn)
+        with self._writing:
+            if not turn.over:
+                self._commit()
+        if turn.error is not None:
+            raise turn.error
+        return turn.rows
+
+    def _commit(self) -> None:
+        turns: list[_Turn] = []
+        try:
+            with self._transaction() as connection:
+                for turn in self._waiting():
+                    turns.append(turn)
+                    turn.run(connection)
+                if random.random() < _EXPIRY_CHANCE:  # noqa: S311 - only spreads the work
+                    self._expire(connection)
+        except BaseException as error:
+            # Refusals among them may have been for what has now not happened: nobody knows anything.
+            turns.extend(self._waiting())
+            for turn in turns:
+                turn.error = UnavailableError(str(error))
+            if not isinstance(error, UnavailableError):
+                raise
+        finally:
+            for turn in turns:
+                turn.over = True
+
+    def _waiting(self) -> Iterator[_Turn]:
+        """Those who wait now; who comes later is not waited for."""
+        for _ in range(len(self._turns)):
+            yield self._turns.popleft()
 
     def _expire(self, connection: sqlite3.Connection) -> int:
         sql = "DELETE FROM tasks WHERE rowid IN (SELECT rowid FROM tasks WHERE expiresAt <= ? LIMIT ?)"
@@ -204,8 +266,8 @@ class SqliteRecords:
 
     def _take(self) -> sqlite3.Connection:
         try:
-            return self._idle.get(block=str(self.path) == MEMORY)
-        except Empty:
+            return self._idle.pop()
+        except IndexError:
             return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
@@ -225,12 +287,16 @@ class SqliteRecords:
 
 
 def _read(connection: sqlite3.Connection, key: Key) -> Row | None:
-    found = connection.execute(_READ[key.table], tuple(key.attributes.values())).fetchone()
+    found = connection.execute(_READ[key.table], _names(key)).fetchone()
     return None if found is None else cast("dict[str, Any]", json.loads(found[0]))
 
 
-def _store(connection: sqlite3.Connection, key: Key, row: Row | None) -> None:
-    text = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def _names(key: Key) -> tuple[str, ...]:
+    return (key.hash,) if key.range is None else (key.hash, key.range)
+
+
+def _text(row: Row | None) -> str:
+    text = _ENCODER.encode(row)
     if len(text.encode()) > MOST_BYTES:
         raise PermanentError("record_too_large", "There is more to say about this file than can be kept.")
-    connection.execute(_STORE[key.table], (*key.attributes.values(), text))
+    return text

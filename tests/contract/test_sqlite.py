@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from threading import Event, Thread
@@ -12,9 +13,10 @@ import pytest
 
 from pipeline.adapters import sqlite
 from pipeline.adapters.sqlite import MEMORY, SqliteRecords
-from pipeline.changes import Absent, Key, Put, Row, Update
+from pipeline.changes import Absent, Key, Put, RefusedError, Row, Update
 from pipeline.errors import UnavailableError
 from tests.contract.conftest import at_once
+from tests.serving import wait_for
 
 COUNTER = Key("tasks", "project#p", "position")
 ROOT = Path(__file__).parents[2]
@@ -110,6 +112,64 @@ def test_a_writer_waits_for_another(tmp_path: Path) -> None:
     begun.wait(10)
     assert records.update(Update(COUNTER, add={"next": 1}))["next"] == 1
     thread.join()
+
+
+def test_those_who_write_together_share_a_commit_and_each_has_an_outcome_of_its_own(tmp_path: Path) -> None:
+    records = SqliteRecords(tmp_path / "records.db")
+    statements: list[str] = []
+    records.update(Update(COUNTER, add={"next": 1}))
+    records._idle[0].set_trace_callback(statements.append)  # noqa: SLF001 - only the connection knows
+    rows: dict[str, Row] = {f"row-{number}": {"number": number} for number in range(6)}
+    changes = [Put(Key("tasks", "media_1", name), row, Absent("task")) for name, row in rows.items()]
+    spoilt = Put(Key("tasks", "media_1", "spoilt"), {"number": float("nan")}, Absent("task"))
+    taken = Put(COUNTER, {"next": 7}, Absent("task"))
+    outcomes: list[type[Exception] | None] = []
+
+    def write(change: Put) -> None:
+        try:
+            records.write([change])
+        except (RefusedError, ValueError) as error:
+            outcomes.append(type(error))
+        else:
+            outcomes.append(None)
+
+    holder = sqlite3.connect(tmp_path / "records.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    writers = [Thread(target=write, args=(change,)) for change in (*changes, spoilt, taken)]
+    for writer in writers:
+        writer.start()
+    wait_for(lambda: len(records._turns) == len(writers))  # noqa: SLF001 - the first waits for the holder
+    holder.execute("ROLLBACK")
+    holder.close()
+    for writer in writers:
+        writer.join()
+    assert statements.count("COMMIT") == 1
+    assert Counter(outcomes) == {None: 6, ValueError: 1, RefusedError: 1}
+    assert [row["task"] for row in records.tasks("media_1")] == sorted(rows)
+    assert records.get(COUNTER) == {"next": 1} | COUNTER.attributes
+
+
+def test_a_commit_that_fails_fails_for_all_who_share_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_BUSY_SECONDS", 0.5)
+    records = SqliteRecords(tmp_path / "records.db")
+    records.ping()
+    holder = sqlite3.connect(tmp_path / "records.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+
+    def write(_: int) -> bool:
+        try:
+            records.update(Update(COUNTER, add={"next": 1}))
+        except UnavailableError:
+            return False
+        return True
+
+    assert not any(at_once(8, write))
+    assert not records._turns  # noqa: SLF001 - nobody is left to be committed later
+    assert records.get(COUNTER) is None
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert at_once(8, write) == [True] * 8
+    assert records.get(COUNTER) == {"next": 8} | COUNTER.attributes
 
 
 @pytest.mark.parametrize("path", [MEMORY, "records.db"])

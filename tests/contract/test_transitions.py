@@ -52,6 +52,19 @@ def test_a_claim_takes_what_is_due_once(story: Story) -> None:
     assert story.awake(media) == {"validate"}
 
 
+def test_a_holder_that_knows_the_record_commits_on_it_and_finds_out_when_it_is_another(story: Story) -> None:
+    (media, task), (other, late) = story.uploading(), story.uploading()
+    whole = story.ledger.commit(task, STORED, media)
+    assert whole == story.media(media.id)
+    assert (whole.status, whole.version) == (Status.UPLOADED, media.version + 1)
+    gone = story.ledger.delete(other.id)
+    assert gone is not None
+    with pytest.raises(LeaseLostError):
+        story.ledger.commit(late, STORED, other)
+    assert story.media(other.id) == gone
+    assert story.task(other.id, "upload").status is TaskStatus.PARKED
+
+
 def test_a_lapsed_lease_is_taken_over_and_its_holder_fenced_off(story: Story) -> None:
     media = story.uploaded()
     late = story.held(media, "validate")
