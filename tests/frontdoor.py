@@ -12,7 +12,7 @@ import boto3
 import httpx
 import pytest
 
-from pipeline.adapters.dynamodb import DynamoRecords
+from pipeline.adapters import aws, dynamodb
 from pipeline.adapters.sqlite import SqliteRecords
 from pipeline.adapters.tables import create_tables
 from pipeline.ports import Records
@@ -95,9 +95,8 @@ def tables(dynamodb: Backend, prefix: str) -> dict[str, str]:
         "MEDIA_TABLE": f"{prefix}-media",
         "TASKS_TABLE": f"{prefix}-tasks",
     }
-    records = opened(env)
-    assert isinstance(records, DynamoRecords)
-    create_tables(records.client, env["MEDIA_TABLE"], env["TASKS_TABLE"])
+    client = boto3.client("dynamodb", endpoint_url=env["AWS_ENDPOINT_URL_DYNAMODB"], **_credentials(env))
+    create_tables(client, env["MEDIA_TABLE"], env["TASKS_TABLE"])
     return env
 
 
@@ -105,8 +104,7 @@ def opened(env: Mapping[str, str]) -> Records:
     """The record store that the environment names."""
     if env["RECORDS"] == "sqlite":
         return SqliteRecords(Path(env["SQLITE_PATH"]))
-    client = boto3.client("dynamodb", endpoint_url=env["AWS_ENDPOINT_URL_DYNAMODB"], **_credentials(env))
-    return DynamoRecords(client, env["MEDIA_TABLE"], env["TASKS_TABLE"])
+    return dynamodb.connect(env["MEDIA_TABLE"], env["TASKS_TABLE"], aws.account(env))
 
 
 def _credentials(env: Mapping[str, str]) -> Credentials:

@@ -2,84 +2,67 @@
 
 import random
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
-
-from pipeline.adapters.aws import region
-from pipeline.adapters.clock import StoreClock, monotonic
+from pipeline.adapters import aws, dynamodb_http
+from pipeline.adapters.aws import Account
+from pipeline.adapters.dynamodb_http import AnswerError, DynamoHttp
 from pipeline.adapters.items import item_of, key_of, request, row_of
 from pipeline.changes import Change, Check, Key, Put, RefusedError, Row, Update, ensure_runnable
 from pipeline.errors import PermanentError, UnavailableError
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
-# One request may take 3 x (1 + 3) s and the SDK's pauses: less than half a lease, so that a holder notices in time.
-# The SDK repeats what is throttled, failed or unanswered; a repeated transaction carries the token of the first.
-CONFIG = Config(
-    connect_timeout=1,
-    read_timeout=3,
-    retries={"mode": "standard", "total_max_attempts": 3},
-    max_pool_connections=64,
-    tcp_keepalive=True,
-)
-
-# What the SDK does not repeat: two writers met. Seconds; each is shortened by up to half, so that they part.
+# What `dynamodb_http` does not repeat: two writers met. Seconds; each is shortened by up to half, so that they part.
 _PAUSES = (0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 0.64)
 _CONTENTION = frozenset({"TransactionConflictException", "TransactionInProgressException"})
 _PASSING_REASONS = frozenset({"None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 
 
-def connect(media_table: str, tasks_table: str) -> "DynamoRecords":
-    """Records in the tables of the account, region and endpoint that boto3's own environment says.
+def connect(media_table: str, tasks_table: str, account: Account | None = None) -> "DynamoRecords":
+    """Records in the tables of the account, else of the one that the environment says.
 
     Threads may share it; a process that forks must connect afterwards.
     """
-    return DynamoRecords(boto3.client("dynamodb", region_name=region(), config=CONFIG), media_table, tasks_table)
+    return DynamoRecords(dynamodb_http.connect(account or aws.account()), media_table, tasks_table)
 
 
 @dataclass(frozen=True)
 class DynamoRecords:
     """The `Records` port."""
 
-    client: "DynamoDBClient"
+    http: DynamoHttp
     media_table: str
     tasks_table: str
-    clock: StoreClock = field(default_factory=StoreClock)
 
     def now(self) -> int:
         """The store's clock, by its replies."""
-        if self.clock.offset is None:
+        if self.http.clock.offset is None:
             self.ping()
-        return self.clock.now() or time.time_ns() // 1_000_000  # no reply had a date: the machine's clock must do
+        return self.http.clock.now() or time.time_ns() // 1_000_000  # no reply had a date: the machine's clock must do
 
     def get(self, key: Key) -> Row | None:
         """The row, read consistently."""
-        found = self._call(self.client.get_item, TableName=self._table(key), Key=key_of(key), ConsistentRead=True)
+        found = self._call("GetItem", TableName=self._table(key), Key=key_of(key), ConsistentRead=True)
         return row_of(found["Item"]) if "Item" in found else None
 
     def update(self, change: Update) -> Row:
         """Run one change and return the new row."""
         wanted = request(change, self._table(change.key))
-        return row_of(self._call(self.client.update_item, **wanted, ReturnValues="ALL_NEW")["Attributes"])
+        return row_of(self._call("UpdateItem", **wanted, ReturnValues="ALL_NEW")["Attributes"])
 
     def write(self, changes: Sequence[Change]) -> None:
         """Run all changes or none; a single one needs no transaction, which costs twice as much."""
         ensure_runnable(changes)
         match changes:
             case [Put() as change]:
-                self._call(self.client.put_item, **request(change, self._table(change.key)))
+                self._call("PutItem", **request(change, self._table(change.key)))
             case [Update() as change]:
-                self._call(self.client.update_item, **request(change, self._table(change.key)))
+                self._call("UpdateItem", **request(change, self._table(change.key)))
             case _:
                 items = [{_verb(change): request(change, self._table(change.key))} for change in changes]
-                self._call(self.client.transact_write_items, TransactItems=items)
+                self._call("TransactWriteItems", TransactItems=items)
 
     def tasks(self, media_id: str) -> list[Row]:
         """Every task row of one media, by range key, read consistently."""
@@ -106,7 +89,7 @@ class DynamoRecords:
         """Media rows of these statuses, by a scan."""
         names, values = {"#s": "status"}, {f":s{number}": status for number, status in enumerate(map(str, statuses))}
         return self._pages(
-            self.client.scan,
+            "Scan",
             TableName=self.media_table,
             FilterExpression=f"#s IN ({', '.join(values)})",
             ExpressionAttributeNames=names,
@@ -136,9 +119,9 @@ class DynamoRecords:
 
     def _query(self, table: str, condition: str, values: Row, **options: object) -> Iterator[Row]:
         wanted = {"TableName": table, "KeyConditionExpression": condition, "ExpressionAttributeValues": item_of(values)}
-        return self._pages(self.client.query, **wanted, **options)
+        return self._pages("Query", **wanted, **options)
 
-    def _pages(self, operation: Callable[..., Mapping[str, Any]], **wanted: object) -> Iterator[Row]:
+    def _pages(self, operation: str, **wanted: object) -> Iterator[Row]:
         """Rows page by page: a page ends at 1 MB, whatever the limit."""
         page: Mapping[str, Any] = {"LastEvaluatedKey": None}
         while "LastEvaluatedKey" in page:
@@ -146,55 +129,43 @@ class DynamoRecords:
             page = self._call(operation, **wanted, **start)
             yield from map(row_of, page["Items"])
 
-    def _call(self, operation: Callable[..., Mapping[str, Any]], **wanted: object) -> Mapping[str, Any]:
-        """Ask, and again after a pause while other writers are in the way; every reply sets the clock."""
+    def _call(self, operation: str, **wanted: object) -> Mapping[str, Any]:
+        """Ask, and again after a pause while other writers are in the way."""
         for pause in (*_PAUSES, None):
-            sent = monotonic()
             try:
-                reply = operation(**wanted)
-            except ClientError as error:
-                self._observe(sent, error.response)
+                return self.http.call(operation, wanted)
+            except AnswerError as error:
                 if not _passing(error) or pause is None:
                     raise _translated(error) from error
                 time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, no secret
-            except ParamValidationError as error:
-                raise ValueError(str(error)) from error
-            except BotoCoreError as error:  # no connection, no answer in time, no credentials
-                raise UnavailableError(f"dynamodb: {error}") from error
-            else:
-                self._observe(sent, reply)
-                return reply
         raise AssertionError("the last attempt returns or raises")
-
-    def _observe(self, sent: int, reply: Mapping[str, Any]) -> None:
-        self.clock.observe(sent, reply.get("ResponseMetadata", {}).get("HTTPHeaders", {}))
 
 
 def _verb(change: Change) -> str:
     return "ConditionCheck" if isinstance(change, Check) else type(change).__name__
 
 
-def _reasons(error: ClientError) -> list[dict[str, Any]]:
+def _reasons(error: AnswerError) -> list[dict[str, Any]]:
     """Why a transaction was cancelled, change by change; empty for other errors."""
-    reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
+    reasons: list[dict[str, Any]] = error.document.get("CancellationReasons", [])
     return reasons
 
 
-def _passing(error: ClientError) -> bool:
+def _passing(error: AnswerError) -> bool:
     """Whether nothing but other writers, or their number, stood in the way."""
     codes = {reason["Code"] for reason in _reasons(error)}
-    return error.response["Error"]["Code"] in _CONTENTION or (bool(codes) and codes <= _PASSING_REASONS)
+    return error.code in _CONTENTION or (bool(codes) and codes <= _PASSING_REASONS)
 
 
-def _translated(error: ClientError) -> Exception:
+def _translated(error: AnswerError) -> Exception:
     """Our error for DynamoDB's.
 
     Whatever the operator has to mend (credentials, a missing table) is `UnavailableError`: no file is to blame.
     """
-    code, reasons = error.response["Error"]["Code"], _reasons(error)
+    code, reasons = error.code, _reasons(error)
     text = " ".join([str(error), *(reason.get("Message", "") for reason in reasons)])
     if code == "ConditionalCheckFailedException":
-        reasons = [{"Code": "ConditionalCheckFailed", "Item": error.response.get("Item")}]
+        reasons = [{"Code": "ConditionalCheckFailed", "Item": error.document.get("Item")}]
     failed = {
         index: row_of(reason["Item"]) if reason.get("Item") else None
         for index, reason in enumerate(reasons)

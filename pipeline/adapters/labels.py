@@ -5,11 +5,11 @@ User metadata travels in HTTP headers, which are ASCII: whatever is not is perce
 
 import string
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote, unquote
 
 from pipeline.ports import Found, Label
 
+_META = "x-amz-meta-"
 _PLAIN = "".join(set(string.printable) - set(string.whitespace) - {"%"}) + " "
 
 
@@ -19,18 +19,20 @@ def headers_of(label: Label) -> dict[str, str]:
         "content-type": label.mime_type,
         "cache-control": label.cache_control,
         "content-disposition": label.disposition,
-        **{f"x-amz-meta-{name.lower()}": quote(value, safe=_PLAIN) for name, value in label.facts.items()},
+        **{f"{_META}{name.lower()}": quote(value, safe=_PLAIN) for name, value in label.facts.items()},
     }
     return {name: value for name, value in headers.items() if value}
 
 
-def found_of(head: Mapping[str, Any]) -> Found:
-    """What a HEAD request says of an object."""
-    facts = {name: unquote(value) for name, value in head.get("Metadata", {}).items()}
-    return Found(head["ContentLength"], head["ETag"], head["ContentType"], facts, generation_of(head))
+def found_of(headers: Mapping[str, str]) -> Found:
+    """What the headers of an answer say of an object; their names are in lower case."""
+    facts = {name.removeprefix(_META): unquote(value) for name, value in headers.items() if name.startswith(_META)}
+    return Found(
+        int(headers["content-length"]), headers["etag"], headers.get("content-type", ""), facts, generation_of(headers)
+    )
 
 
-def generation_of(answer: Mapping[str, Any]) -> str:
+def generation_of(headers: Mapping[str, str]) -> str:
     """What tells this object from others that had or will have its key: the version's id, else the ETag."""
-    version = answer.get("VersionId", "null")
-    return str(answer["ETag"] if version == "null" else version)
+    version = headers.get("x-amz-version-id", "null")
+    return headers["etag"] if version == "null" else version

@@ -1,28 +1,26 @@
 """The object store on S3 and whatever speaks its language.
 
-What reads or deletes goes through the SDK, which repeats it. Writes are sent by `s3_writes`, and repeated here: their
-holder's lease has to be looked at before every HTTP attempt.
+What lists or deletes goes through the SDK, which repeats it. Writes are sent by `s3_http`, and repeated here: their
+holder's lease has to be looked at before every HTTP attempt. What reads is in `s3_reads`.
 """
 
-import os
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from botocore.config import Config
-
-from pipeline.adapters import s3_place
-from pipeline.adapters.aws import region
+from pipeline.adapters import aws, s3_http
+from pipeline.adapters.aws import Account
 from pipeline.adapters.checksums import crc64, crc64_of_parts
-from pipeline.adapters.labels import found_of, headers_of
-from pipeline.adapters.s3_errors import OutOfRangeError, translated
-from pipeline.adapters.s3_place import Account
-from pipeline.adapters.s3_writes import MovedError, Request, Writes, etag_of, text_of
+from pipeline.adapters.labels import headers_of
+from pipeline.adapters.s3_errors import translated
+from pipeline.adapters.s3_http import MovedError, Request, S3Http, etag_of, text_of
+from pipeline.adapters.s3_reads import Reads
 from pipeline.adapters.wire import Answer, Buffer, Patience, StaleError
 from pipeline.errors import AlreadyStoredError, DarkroomError, NotFoundError, UnavailableError
 from pipeline.ports import Found, Label, Listed, Part, Upload
@@ -35,8 +33,6 @@ PART_SIZE = 16 * 1024 * 1024
 
 # Shares of the longest that one attempt may last, `protocol.Lease.put_timeout`. After it a purge relies on silence.
 _SENDING, _CONNECTING, _ANSWERING = 7 / 12, 1 / 12, 4 / 12
-_PAUSES = (0.25, 1.0)
-_PIECE = 1024 * 1024
 _CRC = "x-amz-checksum-crc64nvme"
 _WHOLE = {"x-amz-checksum-type": "FULL_OBJECT"}
 _ONCE = {"if-none-match": "*"}
@@ -49,43 +45,37 @@ def connect(bucket: str, put_timeout: float = 60.0, account: Account | None = No
     must connect afterwards.
     """
     patience = Patience(*(share * put_timeout for share in (_CONNECTING, _SENDING, _ANSWERING)))
-    account, config = account or s3_place.account(region()), _config(patience)
-    writes = Writes(
-        lambda region: account.place(bucket, config, region), account.credentials, account.certificates(), patience
-    )
-    return S3Objects(account.session.client("s3", config=config), writes, bucket)
+    known = account or aws.account()
+    http = S3Http(lambda region: known.bucket(bucket, region), known.credentials, known.certificates, patience)
+    return S3Objects(known, http, bucket)
 
 
 @dataclass(frozen=True)
 class S3Objects:
     """The `ObjectStore` port. In a versioned bucket a purge leaves old versions to the bucket's lifecycle rules."""
 
-    client: "S3Client"
-    writes: Writes
+    account: Account
+    http: S3Http
     bucket: str
+
+    @cached_property
+    def client(self) -> "S3Client":
+        """The SDK's."""
+        return self.account.sdk.objects(self.http.patience)
 
     def head(self, key: str) -> Found | None:
         """What is stored there, or None."""
-        try:
-            with translated():
-                return found_of(self.client.head_object(Bucket=self.bucket, Key=key))
-        except NotFoundError:
-            return None
+        return Reads(self.http).head(key)
 
     def read(self, key: str, size: int, etag: str) -> bytes:
         """The first `size` bytes of that object, or all there are."""
-        wanted = f"bytes=0-{size - 1}"
-        try:
-            with translated():
-                return self.client.get_object(Bucket=self.bucket, Key=key, Range=wanted, IfMatch=etag)["Body"].read()
-        except OutOfRangeError:
-            return b""
+        return Reads(self.http).read(key, size, etag)
 
     def fetch(self, key: str, path: Path, etag: str | None = None) -> None:
         """Write the object to a new file; when it fails, none is left."""
         with path.open("xb") as file:
             try:
-                self._download(key, file, {"IfMatch": etag} if etag else {})
+                Reads(self.http).download(key, file, etag)
             except BaseException:
                 path.unlink()
                 raise
@@ -204,10 +194,10 @@ class S3Objects:
         checksum of what is stored says whether that was us.
         """
         doubtful = False
-        for pause in (*_PAUSES, None):
+        for pause in (*s3_http.PAUSES, None):
             allowed()
             try:
-                return self.writes.send(request)
+                return self.http.send(request)
             except (AlreadyStoredError, NotFoundError):
                 stored = self._stored_as(request.key, crc) if doubtful else None
                 if stored is None:
@@ -223,26 +213,11 @@ class S3Objects:
 
     def _stored_as(self, key: str, crc: str | None) -> Answer | None:
         """What HEAD says of the object if it has this checksum."""
-        with suppress(NotFoundError), translated():
-            head = self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
-            if crc is not None and head.get("ChecksumCRC64NVME") == crc:
-                return Answer(200, head["ResponseMetadata"]["HTTPHeaders"], b"")
+        with suppress(NotFoundError):
+            head = Reads(self.http).look(key)
+            if crc is not None and head.headers.get(_CRC) == crc:
+                return head
         return None
-
-    def _download(self, key: str, file: IO[bytes], condition: Mapping[str, Any]) -> None:
-        """The whole body, from its start again when it breaks off: only a whole one has its checksum verified."""
-        for pause in (*_PAUSES, None):
-            file.seek(0)
-            file.truncate()
-            try:
-                with translated():
-                    _copy(self.client.get_object(Bucket=self.bucket, Key=key, **condition), file)
-            except UnavailableError:
-                if pause is None:
-                    raise
-                time.sleep(pause)
-            else:
-                return
 
     def _delete(self, keys: Sequence[str]) -> int:
         if keys:
@@ -252,13 +227,6 @@ class S3Objects:
             if errors := answer.get("Errors"):
                 raise UnavailableError(f"s3: {len(errors)} of {len(keys)} objects not deleted: {errors[0].get('Code')}")
         return len(keys)
-
-
-def _copy(answer: Mapping[str, Any], file: IO[bytes]) -> None:
-    for piece in answer["Body"].iter_chunks(_PIECE):
-        file.write(piece)
-    if file.tell() != answer["ContentLength"]:
-        raise UnavailableError(f"s3: {file.tell()} of {answer['ContentLength']} bytes came")
 
 
 def _listed(parts: Iterable[Part]) -> bytes:
@@ -275,16 +243,3 @@ def _listed(parts: Iterable[Part]) -> bytes:
 
 def _always() -> None:
     """The permission of one who holds no lease."""
-
-
-def _config(patience: Patience) -> Config:
-    named = "AWS_ENDPOINT_URL_S3" in os.environ or "AWS_ENDPOINT_URL" in os.environ
-    return Config(
-        connect_timeout=patience.connecting,
-        read_timeout=patience.answering,
-        retries={"mode": "standard", "total_max_attempts": 3},
-        max_pool_connections=64,
-        tcp_keepalive=True,
-        # A bucket is no sub-domain of a server that is no Amazon.
-        s3={"addressing_style": "path" if named else "auto"},
-    )

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
-
 from pipeline.errors import ChangedError, DarkroomError, NotFoundError, TransientError, UnavailableError
 
 _SERVER_ERRORS = 500
@@ -21,16 +19,22 @@ class OutOfRangeError(TransientError):
 
 
 @contextmanager
-def translated(refused: DarkroomError | None = None) -> Iterator[None]:
-    """Raise our errors for S3's; `refused` is what a failed precondition means, by default that the object changed.
+def translated() -> Iterator[None]:
+    """Raise our errors for the SDK's.
 
     Raises:
         UnavailableError: S3 is away, is busy or will not let us.
         NotFoundError: There is no such object or multipart upload.
-        ChangedError: The object is no longer the one that was named; or `refused` instead.
+        ChangedError: The object is no longer the one that was named.
         OutOfRangeError: It has no such bytes.
         TransientError: Whatever else S3 says; a bounded number of attempts shows whether it stays so.
     """
+    from botocore.exceptions import (  # noqa: PLC0415 - who gets here has a client of the SDK, or makes one
+        BotoCoreError,
+        ClientError,
+        ParamValidationError,
+    )
+
     try:
         yield
     except ParamValidationError as error:
@@ -39,11 +43,11 @@ def translated(refused: DarkroomError | None = None) -> Iterator[None]:
         raise UnavailableError(f"s3: {error}") from error
     except ClientError as error:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        raise refusal(status, error.response["Error"]["Code"], str(error), refused) from error
+        raise refusal(status, error.response["Error"]["Code"], str(error)) from error
 
 
 def refusal(status: int, code: str, text: str, refused: DarkroomError | None = None) -> DarkroomError:
-    """Our error for what S3 answered; as `translated` raises it."""
+    """Our error for what S3 answered, as `translated` has it; `refused` is what a failed precondition means instead."""
     if status >= _SERVER_ERRORS or status in _PASSING or code in _PASSING_CODES:
         return UnavailableError(f"s3: {text}")
     match status:

@@ -1,13 +1,12 @@
 """Signed permissions to bring bytes to S3, for whoever reaches it at an address of its own."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from botocore.config import Config
-
+from pipeline.adapters.aws import Account
 from pipeline.adapters.labels import headers_of
 from pipeline.adapters.s3_errors import translated
-from pipeline.adapters.s3_place import Account
 from pipeline.ports import Form, Label
 
 if TYPE_CHECKING:
@@ -16,22 +15,18 @@ if TYPE_CHECKING:
 _CREATED = {"success_action_status": "201"}
 
 
-def connect(bucket: str, endpoint: str | None, account: Account) -> "S3Signer":
-    """The bucket as clients reach it: at the endpoint, or where we do ourselves when there is none."""
-    config = Config(
-        signature_version="s3v4",
-        s3={"addressing_style": "path" if endpoint else "auto"},
-        request_checksum_calculation="when_required",
-    )
-    return S3Signer(account.session.client("s3", endpoint_url=endpoint or None, config=config), bucket)
-
-
 @dataclass(frozen=True)
 class S3Signer:
-    """The `Signer` port."""
+    """The `Signer` port: the bucket as clients reach it, at the endpoint, or where we do ourselves when it is None."""
 
-    client: "S3Client"
+    account: Account
+    endpoint: str | None
     bucket: str
+
+    @cached_property
+    def client(self) -> "S3Client":
+        """The SDK's."""
+        return self.account.sdk.signer(self.endpoint)
 
     def form(self, key: str, label: Label, most: int, seconds: int) -> Form:
         """A POST policy (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html)."""

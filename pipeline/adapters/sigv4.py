@@ -1,4 +1,4 @@
-"""AWS Signature Version 4, in the form that S3 takes: a path encoded once, the payload's hash in a header of its own.
+"""AWS Signature Version 4: a path encoded once, as S3 has it, the payload's hash in a header of its own.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 """
@@ -51,6 +51,7 @@ def signed(  # noqa: PLR0913 - what a signature is of
     credentials: Credentials,
     region: str,
     at: float,
+    service: str = "s3",
 ) -> dict[str, str]:
     """The headers with those that authenticate the request.
 
@@ -65,9 +66,11 @@ def signed(  # noqa: PLR0913 - what a signature is of
     listed = ";".join(names)
     lines = "".join(f"{name}:{' '.join(whole[name].split())}\n" for name in names)
     request = f"{method}\n{path}\n{query}\n{lines}\n{listed}\n{payload}"
-    scope = f"{stamp[:8]}/{region}/s3/aws4_request"
+    scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
     text = f"{_ALGORITHM}\n{stamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    signature = hmac.new(_key(credentials.secret_key, stamp[:8], region), text.encode(), hashlib.sha256).hexdigest()
+    signature = hmac.new(
+        _key(credentials.secret_key, stamp[:8], region, service), text.encode(), hashlib.sha256
+    ).hexdigest()
     whole["authorization"] = (
         f"{_ALGORITHM} Credential={credentials.access_key}/{scope}, SignedHeaders={listed}, Signature={signature}"
     )
@@ -75,8 +78,8 @@ def signed(  # noqa: PLR0913 - what a signature is of
 
 
 @lru_cache(maxsize=8)
-def _key(secret: str, day: str, region: str) -> bytes:
+def _key(secret: str, day: str, region: str, service: str) -> bytes:
     key = f"AWS4{secret}".encode()
-    for word in (day, region, "s3", "aws4_request"):
+    for word in (day, region, service, "aws4_request"):
         key = hmac.digest(key, word.encode(), "sha256")
     return key

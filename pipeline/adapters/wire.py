@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -18,6 +18,8 @@ import httptools
 from pipeline.errors import UnavailableError
 
 Buffer = bytes | bytearray | memoryview
+Sink = Callable[[Mapping[str, str]], Callable[[Buffer], object]]
+"""Is told the headers of a good answer and returns what takes its body, piece by piece."""
 
 MOST_IDLE = 64
 LONGEST_IDLE = 15.0
@@ -28,8 +30,13 @@ MOST_ANSWER = 4 * 1024 * 1024
 _BROKEN = re.compile(r"[\0\r\n]")
 _INTERIM = 200
 _PIECE = 64 * 1024
+_GOOD = range(200, 300)
 _MORE = getattr(socket, "MSG_MORE", 0)  # head and body in one segment, where the system can
 _LAST_WORDS = 1.0
+
+
+class SinkError(Exception):
+    """What took the body of an answer failed: nobody on the wire is to blame. The cause is its error."""
 
 
 class StaleError(UnavailableError):
@@ -60,18 +67,24 @@ class Wire:
 
     origin: str
     patience: Patience
-    context: ssl.SSLContext
+    context: ssl.SSLContext | None
     proxy: str | None = None
     _idle: deque[tuple[float, socket.socket]] = field(default_factory=lambda: deque(maxlen=MOST_IDLE), repr=False)
 
-    def ask(self, method: str, target: str, headers: Mapping[str, str], body: Buffer = b"") -> Answer:
-        """One attempt; raises `UnavailableError` when no whole answer came: nobody knows then whether it was done."""
+    def ask(
+        self, method: str, target: str, headers: Mapping[str, str], body: Buffer = b"", sink: Sink | None = None
+    ) -> Answer:
+        """One attempt; raises `UnavailableError` when no whole answer came: nobody knows then whether it was done.
+
+        With a `sink` the body of an answer 2xx goes there, of an attempt that fails perhaps a part; what the sink
+        raises is raised as the cause of a `SinkError`.
+        """
         if any(map(_BROKEN.search, headers.values())):
             raise ValueError("a header holds no line ends")
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         through = self.origin if self.proxy and self.origin.startswith("http:") else ""
         head = f"{method} {through}{target} HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n".encode("latin-1")
-        connection, reply = self._kept(), _Reply()
+        connection, reply = self._kept(), _Reply(sink, bodiless=method == "HEAD")
         reused = connection is not None
         try:
             connection = connection or self._connected()
@@ -83,6 +96,10 @@ class Wire:
                 self.hang_up()  # the others are no younger
                 raise StaleError(f"{self.origin}: {error!r}") from error
             raise UnavailableError(f"{self.origin}: {error!r}") from error
+        except SinkError:
+            if connection is not None:
+                connection.close()
+            raise
         if reply.keep:
             self._idle.append((time.monotonic(), connection))
         else:
@@ -128,7 +145,9 @@ def proxy_for(origin: str) -> str | None:
 class _Reply:
     """An answer as it comes; whatever comes before the last one (100 Continue) is forgotten."""
 
-    def __init__(self) -> None:
+    def __init__(self, sink: Sink | None = None, *, bodiless: bool = False) -> None:
+        self._sink, self._bodiless = sink, bodiless
+        self._take: Callable[[Buffer], object] | None = None
         self.begun = self.whole = self.keep = False
         self.status = 0
         self.headers: dict[str, str] = {}
@@ -140,6 +159,7 @@ class _Reply:
         self.begun = self.begun or bool(data)
         if data:
             self._parser.feed_data(data)
+            self._drain()
         elif self.status and not {"content-length", "transfer-encoding"} & set(self.headers):
             self.whole = True
         else:
@@ -147,12 +167,23 @@ class _Reply:
         if len(self.body) > MOST_ANSWER:
             raise HTTPException("the answer is too long")
 
+    def _drain(self) -> None:
+        if self._sink is not None and self.status in _GOOD and self.body:
+            try:
+                self._take = self._take or self._sink(self.headers)
+                self._take(self.body)
+            except Exception as error:
+                raise SinkError from error
+            self.body = bytearray()
+
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         self.status = status if status >= _INTERIM else 0
+        if self.status and self._bodiless:  # whatever its length would have been
+            self.on_message_complete()
 
     def on_body(self, data: bytes) -> None:
         self.body += data

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import boto3
 import pytest
 
 from ops import servers
@@ -106,8 +107,8 @@ def on_dynamodb(
     with monkeypatch.context() as environ:
         for name, value in dynamodb_ministack.env.items():
             environ.setenv(name, value)
-        records = dynamodb.connect(*tables.values())
-    create_tables(records.client, *tables.values())
+        records = dynamodb.connect(tables["MEDIA_TABLE"], tables["TASKS_TABLE"])
+        create_tables(boto3.client("dynamodb"), *tables.values())
     return Sweep("crash-dynamodb", corpus, whole, _db(redis_url, 5), _db(redis_url, 6), records, bucket.client, hooks)
 
 

@@ -4,8 +4,10 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import boto3
 import pytest
 
 from pipeline.adapters import dynamodb
@@ -16,6 +18,9 @@ from pipeline.errors import UnavailableError
 from tests.backends import Backend
 from tests.contract.conftest import MEDIA, TASKS, opened
 from tests.contract.flaky import Canned, Fate, Flaky, flaky
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 
 @pytest.fixture(params=["dynamodb_ministack", "dynamodb_local"])
@@ -36,6 +41,15 @@ def records(backend: Backend, proxy: Flaky) -> DynamoRecords:
     records.ping()
     proxy.seen.clear()
     return records
+
+
+@pytest.fixture
+def client(backend: Backend) -> "DynamoDBClient":
+    """The SDK's, for what the adapter has no use for."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in backend.env.items():
+            patch.setenv(name, value)
+        return boto3.client("dynamodb")
 
 
 def fresh() -> Key:
@@ -144,21 +158,21 @@ def test_the_clock_is_the_stores_not_the_machines(records: DynamoRecords, monkey
     assert abs(records.now() - real() / 1e6) < 2500
 
 
-def test_tables_are_made_once_and_as_declared(backend: Backend, records: DynamoRecords) -> None:
-    create_tables(records.client, MEDIA, TASKS)
-    tasks = records.client.describe_table(TableName=TASKS)["Table"]
+def test_tables_are_made_once_and_as_declared(backend: Backend, client: "DynamoDBClient") -> None:
+    create_tables(client, MEDIA, TASKS)
+    tasks = client.describe_table(TableName=TASKS)["Table"]
     assert tasks["TableStatus"] == "ACTIVE"
     assert {index["IndexName"] for index in tasks["GlobalSecondaryIndexes"]} == {"wake", "leased", "dead"}
     assert tasks["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
-    expiry = records.client.describe_time_to_live(TableName=TASKS)["TimeToLiveDescription"]
+    expiry = client.describe_time_to_live(TableName=TASKS)["TimeToLiveDescription"]
     assert expiry["AttributeName"] == "expiresAt"
     assert backend.url
 
 
-def test_tables_from_before_an_index_get_it(records: DynamoRecords) -> None:
+def test_tables_from_before_an_index_get_it(records: DynamoRecords, client: "DynamoDBClient") -> None:
     media, tasks = f"media-{uuid4().hex}", f"tasks-{uuid4().hex}"
     definitions = {"mediaId": "S", "task": "S", "wakeShard": "N", "wakeAt": "N"}
-    records.client.create_table(
+    client.create_table(
         TableName=tasks,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in definitions.items()],  # type: ignore[typeddict-item]
@@ -174,8 +188,8 @@ def test_tables_from_before_an_index_get_it(records: DynamoRecords) -> None:
             }
         ],
     )
-    create_tables(records.client, media, tasks)
+    create_tables(client, media, tasks)
     old = replace(records, media_table=media, tasks_table=tasks)
     old.update(Update(Key("tasks", "media_1", "poster"), set={"deadShard": 3, "deadAt": 5}))
     assert [row["task"] for row in old.dead(3)] == ["poster"]
-    create_tables(records.client, media, tasks)
+    create_tables(client, media, tasks)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pipeline.adapters import s3 as adapter
+from pipeline.adapters import s3_http
 from pipeline.adapters.s3 import PART_SIZE, S3Objects
 from pipeline.errors import AlreadyStoredError, LeaseLostError, UnavailableError
 from pipeline.ports import Label
@@ -30,7 +30,7 @@ def proxy(s3: Backend) -> Iterator[Flaky]:
 @pytest.fixture
 def shaky(s3: Backend, proxy: Flaky, monkeypatch: pytest.MonkeyPatch) -> S3Objects:
     """The store through a proxy that loses what the test tells it to."""
-    monkeypatch.setattr(adapter, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(s3_http, "PAUSES", (0.01, 0.01))
     return connected({**s3.env, "AWS_ENDPOINT_URL_S3": proxy.url})
 
 
@@ -131,7 +131,7 @@ def test_a_lease_that_ends_during_an_outage_ends_the_writing(
 def test_a_body_that_only_trickles_is_given_up(
     s3: Backend, objects: S3Objects, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapter, "_PAUSES", (0.01,))
+    monkeypatch.setattr(s3_http, "PAUSES", (0.01,))
     begun = time.monotonic()
     with Proxy(urlsplit(s3.url).port or 0, rate=MIB) as slow:
         trickling = connected({**s3.env, "AWS_ENDPOINT_URL_S3": slow.url}, put_timeout=1.2)
@@ -174,7 +174,7 @@ def test_a_refusal_or_an_outage_blames_no_file(
 
 
 def test_an_s3_that_is_away_is_unavailable(s3: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(s3_http, "PAUSES", (0.01, 0.01))
     with flaky(s3.url) as gone:
         objects = connected({**s3.env, "AWS_ENDPOINT_URL_S3": gone.url})
     with pytest.raises(UnavailableError):

@@ -14,12 +14,12 @@ import pytest
 import trustme
 
 from pipeline.adapters import s3 as adapter
-from pipeline.adapters import s3_writes
+from pipeline.adapters import s3_http
+from pipeline.adapters.aws import Place
 from pipeline.adapters.s3 import S3Objects
-from pipeline.adapters.s3_place import Place
-from pipeline.adapters.s3_writes import Request, Writes
+from pipeline.adapters.s3_http import Request, S3Http
 from pipeline.adapters.sigv4 import UNSIGNED, Credentials
-from pipeline.adapters.wire import Answer, Buffer, Patience, StaleError, Wire, proxy_for
+from pipeline.adapters.wire import Answer, Patience, StaleError, Wire, proxy_for
 from pipeline.errors import UnavailableError
 from pipeline.ports import Label
 from tests.backends import Backend
@@ -33,7 +33,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 def proxy(s3: Backend, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flaky]:
-    monkeypatch.setattr(adapter, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(s3_http, "PAUSES", (0.01, 0.01))
     with flaky(s3.url) as proxy:
         yield proxy
 
@@ -108,7 +108,7 @@ def test_a_kept_connection_that_ends_as_it_is_used_is_stale_and_the_next_is_new(
 def test_a_put_on_a_stale_connection_is_done_once_and_at_once(
     s3: Backend, proxy: Flaky, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapter, "_PAUSES", (60.0, 60.0))
+    monkeypatch.setattr(s3_http, "PAUSES", (60.0, 60.0))
     objects = through(s3, proxy)
     objects.put(f"{prefix}a", b"first", JPEG)
     proxy.spoil(Fate.LOST, "PUT")
@@ -248,7 +248,7 @@ def test_a_bucket_of_another_region_is_found_there(
     proxy.spoil(Canned(400, wrong), "PUT")
     etag = objects.put(f"{prefix}a", b"there", JPEG)
     assert objects.read(f"{prefix}a", 9, etag) == b"there"
-    assert objects.writes.place.region == "eu-west-3"
+    assert objects.http.place.region == "eu-west-3"
 
 
 def test_a_clock_that_is_off_is_set_by_s3s(
@@ -264,9 +264,9 @@ def test_virtual_hosts_and_their_regions(monkeypatch: pytest.MonkeyPatch) -> Non
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
-    place = adapter.connect("holiday-photos").writes.place
+    place = adapter.connect("holiday-photos").http.place
     assert (place.origin, place.base) == ("https://holiday-photos.s3.eu-central-1.amazonaws.com", "/")
-    dotted = adapter.connect("holiday.photos").writes.place  # no certificate is good for that as a host
+    dotted = adapter.connect("holiday.photos").http.place  # no certificate is good for that as a host
     assert (dotted.origin, dotted.base) == ("https://s3.eu-central-1.amazonaws.com", "/holiday.photos/")
 
 
@@ -291,22 +291,22 @@ def _said(way: Wire, body: bytes) -> str:
 def test_a_payload_is_signed_where_others_could_change_it(origin: str, private: bool) -> None:  # noqa: FBT001
     sent: list[Mapping[str, str]] = []
 
-    def ask(_self: Wire, _method: str, _target: str, headers: Mapping[str, str], _body: Buffer = b"") -> Answer:
+    def ask(_self: Wire, _method: str, _target: str, headers: Mapping[str, str], *_: object) -> Answer:
         sent.append(headers)
         return Answer(200, {}, b"")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Wire, "ask", ask)
         place = Place(origin, "/b/", "us-east-1")
-        writes = Writes(lambda _: place, lambda: Credentials("a", "s", "t"), ssl.create_default_context(), PATIENCE)
-        writes.send(Request("PUT", "k", body=b"content"))
+        http = S3Http(lambda _: place, lambda: Credentials("a", "s", "t"), lambda _: None, PATIENCE)
+        http.send(Request("PUT", "k", body=b"content"))
     (headers,) = sent
     assert headers["x-amz-content-sha256"] == (UNSIGNED if private else hashlib.sha256(b"content").hexdigest())
     assert headers["x-amz-security-token"] == "t"
 
 
 def test_s3_checks_a_signed_payload(s3: Backend, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3_writes, "_private", lambda _origin: False)
+    monkeypatch.setattr(s3_http, "_private", lambda _origin: False)
     objects = connected(s3.env)
     etag = objects.put(f"{prefix}a", b"content", JPEG)
     assert objects.read(f"{prefix}a", 9, etag) == b"content"

@@ -78,3 +78,25 @@ def test_our_signature_is_botocores(  # noqa: PLR0913, PLR0917 - what a signatur
 
 def test_secrets_are_not_shown() -> None:
     assert "hidden" not in repr(Credentials("AKID", "hidden", "hidden too"))
+
+
+@settings(deadline=None)
+@given(headers=HEADERS, body=st.binary(max_size=50), secret=SECRETS, token=st.none() | SECRETS)
+def test_that_of_other_services_too(headers: dict[str, str], body: bytes, secret: str, token: str | None) -> None:
+    headers = headers | {"host": "dynamodb.eu-west-1.amazonaws.com", "x-amz-target": "DynamoDB_20120810.GetItem"}
+    payload = hashlib.sha256(body).hexdigest()
+    request = AWSRequest("POST", f"https://{headers['host']}/", headers | {"x-amz-content-sha256": payload}, data=body)
+    request.context["client_config"] = Config()
+    auth.SigV4Auth(Theirs("AKID", secret, token), "dynamodb", "eu-west-1").add_auth(request)
+    ours = signed(
+        "POST",
+        "/",
+        "",
+        headers,
+        payload,
+        credentials=Credentials("AKID", secret, token),
+        region="eu-west-1",
+        at=AT.timestamp(),
+        service="dynamodb",
+    )
+    assert ours["authorization"] == request.headers["Authorization"]
