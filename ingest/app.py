@@ -67,7 +67,7 @@ def create(services: Services, access: Access) -> Starlette:
     direct = Direct(ledger, objects, services.pieces, services.signer, pipeline.grants, intending, storing)
     presigned = Presigned(direct, pipeline.limits, pressure, objects.bucket)
     storage = Storage(objects, storing, budget, Pace(STORING))
-    intake = Intake(ledger, storage, pipeline.limits, pressure, intending)
+    intake = Intake(ledger, storage, pipeline.limits, pressure, intending, pipeline.uploads.prompt)
     uploads = Uploads(intake, idempotency, patience)
     adoption = Adoption(ledger, objects, pipeline, idempotency, reading)
     reads = Reads(ledger, reading)

@@ -34,9 +34,6 @@ REPORTED = 1.0
 
 log = structlog.get_logger()
 
-PROMPT = 0.8
-"""Seconds from when every byte is in S3 to the answer; what takes longer is answered 202, and goes on."""
-
 
 @dataclass(frozen=True)
 class Incoming:
@@ -59,13 +56,17 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Intake:
-    """Takes files in. Blocking calls run in threads of their own kind, so that a slow S3 holds no renewal up."""
+    """Takes files in. Blocking calls run in threads of their own kind, so that a slow S3 holds no renewal up.
+
+    `prompt` is how many seconds after S3 has every byte a client waits for the end.
+    """
 
     ledger: Ledger
     storage: Storage
     limits: Limits
     pressure: Pressure
     threads: Executor
+    prompt: float
 
     async def take(self, incoming: Incoming) -> Receipt:
         """Store the file; the answer need not wait for S3 and the records to make an object and a media of it.
@@ -87,7 +88,7 @@ class Intake:
             await stack.enter_async_context(self._reporting(media, transfer))
             await self._read(transfer, incoming, head)
             finishing = asyncio.create_task(self._finish(stack.pop_all(), hold, transfer, incoming.digests))
-        return await _prompt(finishing, transfer.brought, media)
+        return await _prompt(finishing, transfer.brought, media, self.prompt)
 
     async def _read(self, transfer: Transfer, incoming: Incoming, head: list[memoryview]) -> None:
         async for view in _whole(head, incoming.content):
@@ -177,12 +178,12 @@ class Intake:
         )
 
 
-async def _prompt(finishing: "asyncio.Task[Media]", brought: asyncio.Event, media: Media) -> Receipt:
+async def _prompt(finishing: "asyncio.Task[Media]", brought: asyncio.Event, media: Media, prompt: float) -> Receipt:
     """The record, if it is settled soon after all bytes are in S3; else as it is now, and what is left to wait for."""
     bringing = asyncio.create_task(brought.wait())
     try:
         await asyncio.wait([finishing, bringing], return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait([finishing], timeout=PROMPT)
+        await asyncio.wait([finishing], timeout=prompt)
         if finishing.done():
             return Receipt(finishing.result())
     except asyncio.CancelledError:

@@ -44,11 +44,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Uploads:
-    """What uploads may take of one ingest process: bytes of memory; seconds without a byte, and in all."""
+    """What uploads may take of one ingest process: bytes of memory; seconds without a byte, and in all.
+
+    `prompt` is the seconds from when every byte is in S3 to the answer; what takes longer is answered 202, and goes on.
+    """
 
     memory: int
     idle: float
     total: float
+    prompt: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ class IngestTable(Table):
     memory: Bytes = 128 * 1024 * 1024
     idle: Seconds = 60.0
     total: Seconds = 14_400.0
+    prompt: Seconds = 0.8
 
     @field_validator("memory")
     @classmethod

@@ -67,7 +67,9 @@ def server(
     """A server that reaches S3 through what the plan spoils."""
     with (
         Faults(int(s3.url.rpartition(":")[2]), plan.refuses, request.param) as faults,
-        ingest(tmp_path_factory.mktemp("faults"), {**ingest_env, "AWS_ENDPOINT_URL_S3": faults.url}) as running,
+        ingest(
+            tmp_path_factory.mktemp("faults"), {**ingest_env, "AWS_ENDPOINT_URL_S3": faults.url}, prompt="800ms"
+        ) as running,
     ):
         yield running
 
@@ -126,7 +128,7 @@ def test_a_server_that_stops_meanwhile_settles_it_first(
     slow = Plan(complete)
     with Faults(int(s3.url.rpartition(":")[2]), slow.refuses) as faults:
         env = {**ingest_env, "AWS_ENDPOINT_URL_S3": faults.url}
-        with ingest(tmp_path, env) as running:
+        with ingest(tmp_path, env, prompt="800ms") as running:
             assert upload(running, "stopping", CONTENT).status_code == 202
             threading.Timer(0.2, slow.release.set).start()
             running.stop()

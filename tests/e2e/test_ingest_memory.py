@@ -2,7 +2,6 @@
 
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,13 +23,12 @@ CROWDED = 270 * MB
 
 
 class Stream:
-    """An upload form of so many bytes, made while it is sent; `ended` is when its last byte was handed over."""
+    """An upload form of so many bytes, made while it is sent."""
 
     def __init__(self, project: str, size: int) -> None:
         self._head, self._tail = form([field("projectId", project), file(b"@@")]).split(b"@@")
         self._size = size
         self.length = len(self._head) + size + len(self._tail)
-        self.ended = 0.0
 
     def __iter__(self) -> Iterator[bytes]:
         block = bytes(256 * 1024)
@@ -39,24 +37,20 @@ class Stream:
         while left:
             yield block[: min(left, len(block))]
             left -= min(left, len(block))
-        self.ended = time.monotonic()
         yield self._tail
 
 
-def send(server: Ingest, project: str, size: int) -> tuple[httpx.Response, float]:
-    """The answer, and the seconds from the last byte to it."""
+def send(server: Ingest, project: str, size: int) -> httpx.Response:
     stream = Stream(project, size)
-    said = post(server, stream, content_length=str(stream.length))
-    return said, time.monotonic() - stream.ended
+    return post(server, stream, content_length=str(stream.length))
 
 
-def test_a_large_upload_takes_little_memory_and_is_answered_at_once(server: Ingest, bucket: Bucket) -> None:
-    said, delay = send(server, "large", 400 * MB)
+def test_a_large_upload_takes_little_memory(server: Ingest, bucket: Bucket) -> None:
+    said = send(server, "large", 400 * MB)
     assert said.status_code == 201
     assert record(server, said.json()["mediaId"])["size"] == 400 * MB
     assert bucket.head(said.json()["s3Key"])["ContentLength"] == 400 * MB
     assert server.peak() < MOST
-    assert delay < 5  # under 1 s on a machine with nothing else to do
 
 
 @pytest.mark.parametrize(("uploads", "most"), [(1, MOST), (8, MOST), (25, CROWDED)])
@@ -70,7 +64,7 @@ def test_a_slow_storage_fills_no_memory(
     ):
         answers: list[httpx.Response] = []
         threads = [
-            threading.Thread(target=lambda: answers.append(send(running, "slow", sizes)[0])) for _ in range(uploads)
+            threading.Thread(target=lambda: answers.append(send(running, "slow", sizes))) for _ in range(uploads)
         ]
         for thread in threads:
             thread.start()
