@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from ingest.bodies import small
 from ingest.callers import caller_of
-from ingest.idempotency import Idempotency
+from ingest.idempotency import Idempotency, unnamed
 from ingest.problems import PROBLEMS, ProblemError
 from ingest.uploads import created
 from pipeline.adoption import adopt
@@ -49,7 +49,7 @@ class Adoption:
             request.state.facts.update(project_id=project_id, media_id=media_id)
             return created(request, media_id, self.ledger.site.url(key), key, status=201 if new else 200)
 
-        return await self.idempotency.once(request, (project_id, key), take, lambda _media: None)
+        return await self.idempotency.once(request, (project_id, key), take, unnamed)
 
 
 def _wanted(body: bytes) -> tuple[str, str]:

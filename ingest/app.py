@@ -38,7 +38,8 @@ from ingest.resumable import Resumable
 from ingest.server import serve
 from ingest.streaming import Storage
 from ingest.tokens import Tokens
-from ingest.tus import PATH, Tus, TusVersion
+from ingest.tus import Tus
+from ingest.tus_version import PATH, TusVersion
 from ingest.uploads import Uploads
 from ingest.watching import Watches
 from pipeline import apikeys
@@ -65,7 +66,7 @@ def create(services: Services, access: Access) -> Starlette:
     patience = Patience(pipeline.uploads.idle, pipeline.uploads.total)
     tus = Tus(resumable, Concatenation(resumable), pipeline.limits, pressure, idempotency, patience)
     direct = Direct(ledger, objects, services.pieces, services.signer, pipeline.grants, intending, storing)
-    presigned = Presigned(direct, pipeline.limits, pressure, objects.bucket)
+    presigned = Presigned(direct, pipeline.limits, pressure, idempotency, objects.bucket)
     storage = Storage(objects, storing, budget, Pace(STORING))
     intake = Intake(ledger, storage, pipeline.limits, pressure, intending, pipeline.uploads.prompt)
     uploads = Uploads(intake, idempotency, patience)

@@ -11,11 +11,11 @@ from pipeline import granting, keys
 from pipeline.adapters.checksums import NAME, crc64_of_parts
 from pipeline.errors import AlreadyStoredError, DarkroomError, LeaseLostError, TransientError
 from pipeline.events import Aborted, Stored
-from pipeline.granting import Opened
 from pipeline.limits import Limits
 from pipeline.media import Media, Status
 from pipeline.ports import Label, Part, Source
 from pipeline.reception import SMALLEST_PART, Reception, reception_of
+from pipeline.repeats import Turn
 from pipeline.sniff import HEAD, sniff
 
 UNASSIGNED = "_"
@@ -45,10 +45,12 @@ class Concatenation:
         """The uploads of these ids, which must be complete and partial; raises `ProblemError`."""
         return tuple([await self._piece(media_id, project_id, caller) for media_id in ids])
 
-    async def make(self, media: Media, reception: Reception, pieces: tuple[Piece, ...], limits: Limits) -> Opened:
+    async def make(
+        self, media: Media, reception: Reception, pieces: tuple[Piece, ...], limits: Limits, turn: Turn | None
+    ) -> None:
         """A new upload of the pieces, in their order; raises `ProblemError`."""
         resumable = self.resumable
-        opened = await resumable.create(media, reception)
+        opened = await resumable.create(media, reception, turn)
         async with resumable.hold(opened) as holding, resumable.shelves.budget.admitted(2 * SMALLEST_PART):
             try:
                 async with holding.kept(lambda: (0, reception_of(holding.task.reception or {}))):
@@ -63,7 +65,6 @@ class Concatenation:
                 raise problem from error
         for piece in pieces:  # one that is left here goes when its grant is over
             await resumable.terminate(piece.media_id)
-        return await resumable.call(granting.look, resumable.ledger, media.id) or opened
 
     async def _piece(self, media_id: str, project_id: str, caller: Caller) -> Piece:
         anybody = replace(caller, projects=None if caller.projects is None else caller.projects | {UNASSIGNED})

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -19,6 +19,7 @@ from ingest.problems import PROBLEMS, ProblemError
 from ingest.settling import arrived, settle
 from pipeline import granting, grants, keys
 from pipeline.arrivals import arrival
+from pipeline.changes import RefusedError
 from pipeline.config import Grants
 from pipeline.errors import AlreadyStoredError, DarkroomError, LeaseLostError, NotFoundError, PermanentError
 from pipeline.events import Aborted
@@ -28,6 +29,7 @@ from pipeline.limits import Limits
 from pipeline.media import Media, Status
 from pipeline.ports import Form, ObjectStore, Part, Pieces, Signer
 from pipeline.reception import Reception, reception_of
+from pipeline.repeats import Turn
 from pipeline.sniff import declared
 
 log = structlog.get_logger()
@@ -53,24 +55,29 @@ class Direct:
     threads: Executor
     object_threads: Executor
 
-    async def form(self, project_id: str, name: str, mime_type: str, limits: Limits) -> tuple[Media, Form]:
-        """A new upload in one form; raises `ProblemError`."""
-        media = self._described(project_id, name, mime_type, limits)
-        seconds = round(self.grants.form)
-        media = await self._call(self._open_form, media, seconds)
-        most = min(limits.bytes, LARGEST_FORM)
-        form = await self._call(self.signer.form, media.s3_key, label_of(media, "file"), most, seconds)
-        return media, form
+    async def open_form(self, media: Media, turn: Turn | None) -> Media:
+        """A new upload in one form; `turn` is that of the request's Idempotency-Key. Raises `ProblemError`."""
+        return await self._call(self._open_form, media, turn)
 
-    async def begin(self, project_id: str, name: str, mime_type: str, limits: Limits) -> tuple[Media, str]:
-        """A new upload in parts, and its id at S3; raises `ProblemError`."""
-        media = self._described(project_id, name, mime_type, limits)
-        reception = Reception(part_size=1, direct=True)
-        media = await self._call(self._open, media, round(self.grants.direct), reception)
-        holding = await self._take(Opened(media, None))
-        upload_id: str = await self._store(self.objects.begin, media.s3_key, label_of(media, "file"))
-        await holding.lay_down((0, replace(reception, upload_id=upload_id)), holding.task.grant_until)
-        return media, upload_id
+    async def open_parts(self, media: Media, turn: Turn | None) -> Media:
+        """A new upload in parts; raises `ProblemError`."""
+        return await self._call(self._open, media, self.grants.direct, turn)
+
+    async def form(self, media: Media, limits: Limits) -> Form:
+        """The form, good until the grant is over; raises `ProblemError`."""
+        seconds = await self._left(await self._opened(media))
+        most = min(limits.bytes, LARGEST_FORM)
+        return await self._call(self.signer.form, media.s3_key, label_of(media, "file"), most, seconds)
+
+    async def begin(self, media: Media) -> str:
+        """The id of its multipart upload at S3, which is opened unless it was before; raises `ProblemError`."""
+        async with self._held(await self._opened(media)) as holding:
+            reception = reception_of(holding.task.reception or {})
+            if reception.upload_id:
+                return reception.upload_id
+            upload_id: str = await self._store(self.objects.begin, media.s3_key, label_of(media, "file"))
+            await holding.lay_down((0, replace(reception, upload_id=upload_id)), holding.task.grant_until)
+            return upload_id
 
     async def bound(self, key: str, upload_id: str | None, caller: Caller) -> Opened:
         """The upload of that key, if the id is its own and the caller may go on with it; raises `ProblemError`."""
@@ -104,17 +111,8 @@ class Direct:
         if opened.media.status is not Status.UPLOADING:
             return _taken(opened.media)
         await self._left(opened)
-        holding = await self._take(opened)
-        try:
-            async with holding.kept(lambda: (0, reception_of(holding.task.reception or {}))):
-                return await self._completed(holding, limits)
-        except LeaseLostError as error:
-            raise ProblemError("upload_superseded") from error
-        finally:
-            if not holding.over:
-                with suppress(DarkroomError):
-                    reception = reception_of(holding.task.reception or {})
-                    await holding.lay_down((0, reception), holding.task.grant_until)
+        async with self._held(opened) as holding:
+            return await self._completed(holding, limits)
 
     async def abort(self, opened: Opened) -> None:
         """End the upload: what is there of it goes."""
@@ -155,33 +153,56 @@ class Direct:
         except DarkroomError as error:
             raise ProblemError("storage_unavailable") from error
 
-    def _described(self, project_id: str, name: str, mime_type: str, limits: Limits) -> Media:
+    def describe(self, project_id: str, name: str, mime_type: str, limits: Limits) -> Media:
+        """A media to be opened, of a type that is taken; raises `ProblemError`."""
         found = declared(mime_type, name)
         if found is None or found.mime_type not in limits.accept:
             raise ProblemError("type_not_accepted")
         return described(self.ledger.site, project_id, name, found)
 
-    def _open_form(self, media: Media, seconds: int) -> Media:
+    def _open_form(self, media: Media, turn: Turn | None) -> Media:
         """Nobody has to say that it was sent, so a worker looks for it; and it can be sent until the grant is over."""
         now = self.ledger.records.now()
-        reception, bound = Reception(part_size=1, direct=True), replace(media, grant_until=now + 1000 * seconds)
-        return self._open(bound, seconds, reception, now + grants.SHORTEST_LOOK)
+        bound = replace(media, grant_until=now + round(1000 * self.grants.form))
+        return self._open(bound, self.grants.form, turn, now + grants.SHORTEST_LOOK)
 
-    def _open(self, media: Media, seconds: int, reception: Reception, look_at: int | None = None) -> Media:
+    def _open(self, media: Media, seconds: float, turn: Turn | None, look_at: int | None = None) -> Media:
         drawn_at = time.monotonic()
         placed = replace(media, position=self.ledger.next_position(media.project_id))
         if time.monotonic() - drawn_at > SLOW:  # the project may have been closed, and found empty, meanwhile
             raise ProblemError("records_unavailable")
-        until = self.ledger.records.now() + 1000 * seconds
-        granting.open_upload(self.ledger, placed, until, min(look_at or until, until), reception)
+        until = placed.grant_until or self.ledger.records.now() + round(1000 * seconds)
+        reception, also = Reception(part_size=1, direct=True), () if turn is None else (turn.begins(media.id),)
+        try:
+            granting.open_upload(self.ledger, placed, until, min(look_at or until, until), reception, also)
+        except RefusedError as refusal:
+            raise ProblemError("request_in_progress") from refusal
         return placed
 
-    async def _take(self, opened: Opened) -> Holding:
+    @asynccontextmanager
+    async def _held(self, opened: Opened) -> AsyncIterator[Holding]:
+        """Hold the upload's row, and lay it down again unless that was done; raises `ProblemError`."""
         began = time.monotonic()
         claimed = await self._call(granting.take, self.ledger, opened.media.id)
         if claimed is None:
             raise ProblemError("upload_locked")
-        return Holding(claimed, began, self.ledger, self.threads)
+        holding = Holding(claimed, began, self.ledger, self.threads)
+        try:
+            async with holding.kept(lambda: (0, reception_of(holding.task.reception or {}))):
+                yield holding
+        except LeaseLostError as error:
+            raise ProblemError("upload_superseded") from error
+        finally:
+            if not holding.over:
+                with suppress(DarkroomError):
+                    reception = reception_of(holding.task.reception or {})
+                    await holding.lay_down((0, reception), holding.task.grant_until)
+
+    async def _opened(self, media: Media) -> Opened:
+        opened = await self._call(granting.look, self.ledger, media.id)
+        if opened is None:
+            raise ProblemError("upload_gone")
+        return opened
 
     async def _left(self, opened: Opened) -> int:
         """Seconds for which the grant still lasts; raises `ProblemError` when it is over."""

@@ -35,7 +35,7 @@ MOST_BODY = 8192
 
 R = TypeVar("R")
 Work = Callable[[Turn | None], Awaitable[Response]]
-Remake = Callable[[Media], Response | None]
+Remake = Callable[[Media], Awaitable[Response | None]]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Idempotency:
         media = await self._in_thread(self.ledger.read, turn.taken) if turn.taken else None
         if media is None or (media.status is Status.FAILED and not arrived(media)):
             return None
-        answer = remake(media)
+        answer = await remake(media)
         if answer is None:
             raise ProblemError("request_in_progress")
         return answer
@@ -121,6 +121,10 @@ class Idempotency:
             return await asyncio.get_running_loop().run_in_executor(self.threads, function, *args)
         except UnavailableError as error:
             raise ProblemError("records_unavailable") from error
+
+
+async def unnamed(_media: Media) -> None:
+    """The `remake` of a request that begins no media: it is done again, and ends as the first one did."""
 
 
 def _key(request: Request) -> str | None:

@@ -3,7 +3,21 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ingest.schemas import MEDIA, NUMBER, PROJECT, TEXT, URL, Json, answer, in_json, operation, parameter, shape
+from ingest.schemas import (
+    MEDIA,
+    NUMBER,
+    ONCE,
+    PROJECT,
+    TEXT,
+    URL,
+    Json,
+    answer,
+    idempotency_key,
+    in_json,
+    operation,
+    parameter,
+    shape,
+)
 from pipeline.reception import MOST_PARTS
 
 _BEGUN = ("project_id_missing", "project_id_invalid", "project_id_conflict", "project_forbidden", "project_deleting")
@@ -25,8 +39,8 @@ def doors() -> Json:
 
 
 def _collection() -> Json:
-    more: Json = {"parameters": [*_tus_head(), *_project()], "requestBody": {"content": _BYTES}}
-    codes = (*_BEGUN, *_LIMITS, *_BUSY, *_TUS, *_OFFSETS, *_TUS_NEW)
+    more: Json = {"parameters": [*_tus_head(), *_project(), idempotency_key()], "requestBody": {"content": _BYTES}}
+    codes = (*_BEGUN, *_LIMITS, *_BUSY, *_TUS, *_OFFSETS, *_TUS_NEW, *ONCE)
     return {"post": operation("tus: begin an upload", {"201": answer("Begun; Location is the upload")}, codes, **more)}
 
 
@@ -41,7 +55,7 @@ def _upload() -> Json:
     return {
         "head": operation("tus: how far an upload is", found, _TUS, **plain),
         "patch": operation("tus: more of an upload's bytes", taken, codes, **bytes_),
-        "delete": operation("tus: end an upload", gone, (*_TUS, "upload_complete", "unavailable"), **plain),
+        "delete": operation("tus: end an upload", gone, (*_TUS, "right_missing", "unavailable"), **plain),
     }
 
 
@@ -61,8 +75,8 @@ def _signing() -> Json:
             "post": operation(
                 "Uppy's signRequest: where one request of an upload goes",
                 {"200": {"description": "The request to send", "content": in_json(signed)}},
-                (*_BEGUN, *_LIMITS, *_BUSY, *_S3),
-                parameters=_project(),
+                (*_BEGUN, *_LIMITS, *_BUSY, *_S3, *ONCE, "upload_complete"),
+                parameters=[*_project(), idempotency_key()],
                 requestBody={"required": True, "content": in_json(shape(fields, ("method",)))},
             )
         },
@@ -70,7 +84,8 @@ def _signing() -> Json:
             "post": operation(
                 "A form was sent to S3",
                 {"201": answer("Stored; its renditions are being made", "Created")},
-                (*_LIMITS, *_BUSY, *_S3),
+                (*_LIMITS, *_BUSY, *_S3, *ONCE),
+                parameters=[idempotency_key()],
                 requestBody={"required": True, "content": told},
             )
         },
@@ -89,18 +104,19 @@ def _signing() -> Json:
 def _companion() -> Json:
     wanted = in_json(shape({"filename": TEXT, "type": TEXT, "metadata": {"type": "object"}}, ()))
     named = [parameter(name, "query", TEXT, "Of the file.", required=False) for name in ("filename", "type")]
+    once, begun = idempotency_key(), (*_BEGUN, *ONCE)
     numbers = parameter("partNumbers", "query", TEXT, "Numbers, with commas between them.")
     number = parameter("number", "path", _NUMBERED, "Of the part.")
     paths = {
-        "/s3/params": {"get": _of("a POST policy", _BEGUN, parameters=[*named, *_project()])},
+        "/s3/params": {"get": _of("a POST policy", begun, parameters=[*named, *_project(), once])},
         "/s3/multipart": {
-            "post": _of("a multipart upload", _BEGUN, parameters=_project(), requestBody={"content": wanted})
+            "post": _of("a multipart upload", begun, parameters=[*_project(), once], requestBody={"content": wanted})
         },
         "/s3/multipart/{uploadId}": {
             "get": _of("the parts that are there", (), parameters=_at()),
             "delete": _of("the end of an upload", (), parameters=_at()),
         },
-        "/s3/multipart/{uploadId}/complete": {"post": _of("the whole of its parts", (), parameters=_at())},
+        "/s3/multipart/{uploadId}/complete": {"post": _of("the whole of its parts", ONCE, parameters=[*_at(), once])},
         "/s3/multipart/{uploadId}/batch": {"get": _of("where parts go", (), parameters=[*_at(), numbers])},
         "/s3/multipart/{uploadId}/{number}": {"get": _of("where a part goes", (), parameters=[*_at(), number])},
     }

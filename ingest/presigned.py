@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
@@ -19,18 +20,21 @@ from starlette.responses import JSONResponse, Response
 from ingest.bodies import small
 from ingest.callers import caller_of
 from ingest.direct import Direct
+from ingest.idempotency import Idempotency, unnamed
 from ingest.pressure import Pressure
 from ingest.problems import ProblemError
 from ingest.submissions import project_of
 from ingest.uploads import created
 from pipeline.granting import Opened
 from pipeline.limits import Limits
-from pipeline.media import Media
+from pipeline.media import Media, Status
 from pipeline.reception import MOST_PARTS
+from pipeline.repeats import Turn
 
 MOST_BYTES = 1024 * 1024
 """Of a request's JSON or XML: ten thousand parts have their ETags in it."""
 _UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-")
+NOTHING: Mapping[str, str] = MappingProxyType({})
 _XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
@@ -41,6 +45,7 @@ class Presigned:
     direct: Direct
     limits: Limits
     pressure: Pressure
+    idempotency: Idempotency
     bucket: str
 
     async def sign(self, request: Request) -> Response:
@@ -49,12 +54,11 @@ class Presigned:
         method, key, upload_id = _text(wanted, "method"), _text(wanted, "key"), _text(wanted, "uploadId")
         match method, bool(upload_id):
             case "PUT", False:
-                media, form = await self._form(request, wanted, key, _text(wanted, "contentType"))
-                facts = {"mediaId": media.id, "key": media.s3_key}
-                return JSONResponse({"url": form.url, "fields": dict(form.fields), **facts}, 200)
+                return await self._form(request, wanted, key, _text(wanted, "contentType"))
             case "POST", False:
-                media, upload_id = await self._begun(request, wanted, key, _text(wanted, "contentType"))
-                return self._home(request, media.s3_key, upload_id, "begin")
+                answer = await self._begun(request, wanted, key, _text(wanted, "contentType"))
+                begun = json.loads(bytes(answer.body))
+                return self._home(request, begun["key"], begun["uploadId"], "begin", answer.headers)
             case "PUT", True:
                 opened = await self.direct.bound(key, upload_id, caller_of(request))
                 url, _ = await self.direct.part(opened, _number(wanted.get("partNumber")))
@@ -68,16 +72,13 @@ class Presigned:
     async def params(self, request: Request) -> Response:
         """Companion: a POST policy."""
         query = request.query_params
-        media, form = await self._form(request, _metadata(request), query.get("filename", ""), query.get("type", ""))
-        return JSONResponse({"method": "POST", "url": form.url, "fields": dict(form.fields), "mediaId": media.id})
+        return await self._form(request, _metadata(request), query.get("filename", ""), query.get("type", ""))
 
     async def begin(self, request: Request) -> Response:
         """Companion: a multipart upload."""
         wanted = await _json(request)
         metadata = wanted.get("metadata") if isinstance(wanted.get("metadata"), dict) else {}
-        media, upload_id = await self._begun(request, metadata or {}, _text(wanted, "filename"), _text(wanted, "type"))
-        facts = {"key": media.s3_key, "uploadId": upload_id, "bucket": self.bucket, "mediaId": media.id}
-        return JSONResponse(facts)
+        return await self._begun(request, metadata or {}, _text(wanted, "filename"), _text(wanted, "type"))
 
     async def part(self, request: Request) -> Response:
         """Companion: where one part goes."""
@@ -105,16 +106,23 @@ class Presigned:
     async def complete(self, request: Request) -> Response:
         """Companion: the parts are all there. S3 is asked which they are; what the client lists is not needed."""
         await small(request.receive, MOST_BYTES)
-        media = await self._complete(request, await self._bound(request))
-        facts = {"location": media.s3_url, "bucket": self.bucket, "key": media.s3_key, "mediaId": media.id}
-        return JSONResponse(facts)
+
+        async def work(_turn: Turn | None) -> Response:
+            media = await self._complete(request, await self._bound(request))
+            facts = {"location": media.s3_url, "bucket": self.bucket, "key": media.s3_key, "mediaId": media.id}
+            return JSONResponse(facts)
+
+        return await self.idempotency.once(request, (request.query_params.get("key", ""),), work, unnamed)
 
     async def arrived(self, request: Request) -> Response:
         """The form was sent: `{"key"}` is there. Without this call it is found within minutes."""
-        wanted = await _json(request)
-        opened = await self.direct.bound(_text(wanted, "key"), None, caller_of(request))
-        media = await self._complete(request, opened)
-        return created(request, media.id, media.s3_url, media.s3_key)
+        key = _text(await _json(request), "key")
+
+        async def work(_turn: Turn | None) -> Response:
+            media = await self._complete(request, await self.direct.bound(key, None, caller_of(request)))
+            return created(request, media.id, media.s3_url, media.s3_key)
+
+        return await self.idempotency.once(request, (key,), work, unnamed)
 
     async def xml(self, request: Request) -> Response:
         """What `signRequest` sent back to us: POST begins or completes, GET lists, DELETE ends."""
@@ -131,32 +139,57 @@ class Presigned:
                 ]
                 return _xml("ListPartsResult", {**place, "UploadId": upload_id}, parts)
             case "POST":
-                media = await self._complete(request, opened)
-                facts = {"Location": media.s3_url, **place, "ETag": media.etag or ""}
-                return _xml("CompleteMultipartUploadResult", facts)
+
+                async def work(_turn: Turn | None) -> Response:
+                    media = await self._complete(request, opened)
+                    facts = {"Location": media.s3_url, **place, "ETag": media.etag or ""}
+                    return _xml("CompleteMultipartUploadResult", facts)
+
+                return await self.idempotency.once(request, (key,), work, unnamed)
             case _:
                 await self.direct.abort(opened)
                 return Response(status_code=204)
 
-    async def _form(self, request: Request, said: Mapping[str, Any], name: str, mime_type: str) -> tuple[Media, Any]:
-        project_id, limits = await self._let_in(request, said)
-        media, form = await self.direct.form(project_id, _named(name), mime_type, limits)
-        request.state.facts.update(project_id=project_id, media_id=media.id)
-        return media, form
+    async def _form(self, request: Request, said: Mapping[str, Any], name: str, mime_type: str) -> Response:
+        """A new upload's form; the same again for the same Idempotency-Key."""
+        project_id, limits = self._let_in(request, said)
 
-    async def _begun(self, request: Request, said: Mapping[str, Any], name: str, mime_type: str) -> tuple[Media, str]:
-        project_id, limits = await self._let_in(request, said)
-        media, upload_id = await self.direct.begin(project_id, _named(name), mime_type, limits)
-        request.state.facts.update(project_id=project_id, media_id=media.id)
-        return media, upload_id
+        async def signed(media: Media) -> Response:
+            form = await self.direct.form(_under_way(media), limits)
+            request.state.facts.update(project_id=project_id, media_id=media.id)
+            facts = {"mediaId": media.id, "key": media.s3_key}
+            return JSONResponse({"method": "POST", "url": form.url, "fields": dict(form.fields), **facts})
 
-    async def _let_in(self, request: Request, said: Mapping[str, Any]) -> tuple[str, Limits]:
+        async def work(turn: Turn | None) -> Response:
+            await self.pressure.check()
+            media = self.direct.describe(project_id, _named(name), mime_type, limits)
+            return await signed(await self.direct.open_form(media, turn))
+
+        return await self.idempotency.once(request, (project_id, name, mime_type), work, signed)
+
+    async def _begun(self, request: Request, said: Mapping[str, Any], name: str, mime_type: str) -> Response:
+        """A new upload in parts, as a Companion server says it; the same again for the same Idempotency-Key."""
+        project_id, limits = self._let_in(request, said)
+
+        async def begun(media: Media) -> Response:
+            upload_id = await self.direct.begin(_under_way(media))
+            request.state.facts.update(project_id=project_id, media_id=media.id)
+            facts = {"key": media.s3_key, "uploadId": upload_id, "bucket": self.bucket, "mediaId": media.id}
+            return JSONResponse(facts)
+
+        async def work(turn: Turn | None) -> Response:
+            await self.pressure.check()
+            media = self.direct.describe(project_id, _named(name), mime_type, limits)
+            return await begun(await self.direct.open_parts(media, turn))
+
+        return await self.idempotency.once(request, (project_id, name, mime_type), work, begun)
+
+    def _let_in(self, request: Request, said: Mapping[str, Any]) -> tuple[str, Limits]:
         given = [*request.query_params.getlist("projectId"), *request.headers.getlist("x-project-id")]
         project_id = project_of([*given, *([said["projectId"]] if isinstance(said.get("projectId"), str) else [])])
         if project_id is None:
             raise ProblemError("project_id_missing")
         caller_of(request).enter(project_id)
-        await self.pressure.check()
         return project_id, caller_of(request).narrow(self.limits)
 
     async def _bound(self, request: Request) -> Opened:
@@ -167,11 +200,25 @@ class Presigned:
         request.state.facts["media_id"] = opened.media.id
         return await self.direct.complete(opened, caller_of(request).narrow(self.limits))
 
-    def _home(self, request: Request, key: str, upload_id: str, verb: str) -> Response:
-        """Send the client's next request to ourselves, with the credentials that it came with."""
+    def _home(
+        self, request: Request, key: str, upload_id: str, verb: str, said: Mapping[str, str] = NOTHING
+    ) -> Response:
+        """Send the client's next request to ourselves, with the credentials that it came with.
+
+        Those are why this answer itself is never kept for an Idempotency-Key; `said` are the headers of one that is.
+        """
         url = request.url_for("s3_xml", upload_id=upload_id, verb=verb)
         headers = {"Authorization": found} if (found := request.headers.get("authorization")) else {}
-        return JSONResponse({"url": f"{url}?{urlencode({'key': key})}", "key": key, "headers": headers})
+        replayed = {name: said[name] for name in ("idempotent-replayed",) if name in said}
+        body = {"url": f"{url}?{urlencode({'key': key})}", "key": key, "headers": headers}
+        return JSONResponse(body, headers=replayed)
+
+
+def _under_way(media: Media) -> Media:
+    """The upload of an earlier request, as long as it can be brought; raises `ProblemError`."""
+    if media.status is not Status.UPLOADING:
+        raise ProblemError("upload_superseded" if media.status is Status.DELETED else "upload_complete")
+    return media
 
 
 async def _json(request: Request) -> dict[str, Any]:

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingest.bodies import Patience, chunks
 from ingest.callers import Caller, Right, caller_of
@@ -29,6 +27,7 @@ from ingest.tus_headers import (
     metadata_of,
     number_of,
 )
+from ingest.tus_version import PATH, speaks
 from pipeline.granting import Opened
 from pipeline.keys import MEDIA_ID
 from pipeline.limits import Limits
@@ -36,8 +35,6 @@ from pipeline.media import Media, Status
 from pipeline.reception import Reception, part_size, reception_of
 from pipeline.repeats import Turn
 from pipeline.sniff import UNKNOWN
-
-PATH = "/files/"
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class Tus:
         """POST: a new upload, perhaps with its first bytes. OPTIONS: what this server can do."""
         if request.method == "OPTIONS":
             return self._abilities()
-        _speaks(request)
+        speaks(request)
         caller, metadata = caller_of(request), metadata_of(request.headers)
         limits = caller.narrow(self.limits)
         kind, ids = concat_of(request.headers)
@@ -91,29 +88,28 @@ class Tus:
         self, request: Request, ids: tuple[str, ...], metadata: Mapping[str, str], limits: Limits
     ) -> Response:
         """An upload that is put together of others."""
-        caller = caller_of(request)
-        project_id = _project(request, metadata, caller)
-        pieces = await self.concatenation.pieces(ids, project_id, caller)
-        length = sum(piece.size for piece in pieces)
-        if length > limits.bytes:
-            raise ProblemError("bytes_exceeded")
-        await self.pressure.check()
-        media = described(self.resumable.ledger.site, project_id, _name(metadata), UNKNOWN)
-        reception = Reception(
-            part_size=part_size(length),
-            length=length,
-            metadata=request.headers.get("upload-metadata", ""),
-            concat=request.headers["upload-concat"],
-        )
-        await self.concatenation.make(media, reception, pieces, limits)
-        request.state.facts.update(project_id=project_id, media_id=media.id, file_bytes=length)
-        return Response(status_code=201, headers={"Location": PATH + media.id})
+        caller, concat = caller_of(request), request.headers["upload-concat"]
+        project_id, said = _project(request, metadata, caller), request.headers.get("upload-metadata", "")
+
+        async def create(turn: Turn | None) -> Response:
+            pieces = await self.concatenation.pieces(ids, project_id, caller)
+            length = sum(piece.size for piece in pieces)
+            if length > limits.bytes:
+                raise ProblemError("bytes_exceeded")
+            await self.pressure.check()
+            media = described(self.resumable.ledger.site, project_id, _name(metadata), UNKNOWN)
+            reception = Reception(part_size=part_size(length), length=length, metadata=said, concat=concat)
+            request.state.facts.update(project_id=project_id, media_id=media.id, file_bytes=length)
+            await self.concatenation.make(media, reception, pieces, limits, turn)
+            return Response(status_code=201, headers={"Location": PATH + media.id})
+
+        return await self.idempotency.once(request, (project_id, said, concat), create, _joined)
 
     async def one(self, request: Request) -> Response:
         """HEAD, PATCH and DELETE of one upload."""
         if request.method == "OPTIONS":
             return self._abilities()
-        _speaks(request)
+        speaks(request)
         media_id = request.state.facts["media_id"] = _id(request)
         match request.method:
             case "HEAD":
@@ -184,42 +180,14 @@ class Tus:
         return Response(status_code=204, headers=headers)
 
 
-@dataclass(frozen=True)
-class TusVersion:
-    """What tus wants around every request: its version on each answer, and methods that proxies do not let through."""
-
-    app: ASGIApp
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application, as tus has it where the path is tus's."""
-        if scope["type"] != "http" or not f"{scope['path']}/".startswith(PATH):
-            await self.app(scope, receive, send)
-            return
-        override = Headers(scope=scope).get("x-http-method-override", "").upper()
-        if scope["method"] == "POST" and override in {"PATCH", "DELETE", "HEAD"}:
-            scope = {**scope, "method": override}
-
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Tus-Resumable"] = VERSION
-                headers["Cache-Control"] = "no-store"
-                headers["X-Content-Type-Options"] = "nosniff"
-                if message["status"] == 412:  # noqa: PLR2004 - Precondition Failed
-                    headers["Tus-Version"] = VERSION
-            await send(message)
-
-        await self.app(scope, receive, answer)
-
-
-def _begun(media: Media) -> Response:
+async def _begun(media: Media) -> Response:
     """The answer to a creation whose first request never got it; how far it is the client asks in any case."""
     return Response(status_code=201, headers={"Location": PATH + media.id})
 
 
-def _speaks(request: Request) -> None:
-    if request.headers.get("tus-resumable") != VERSION:
-        raise ProblemError("tus_version_unsupported")
+async def _joined(media: Media) -> Response | None:
+    """The same for a final upload, which is answered for only when it is whole."""
+    return None if media.status is Status.UPLOADING else await _begun(media)
 
 
 def _project(request: Request, metadata: Mapping[str, str], caller: Caller, *, partial: bool = False) -> str:

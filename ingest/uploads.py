@@ -91,7 +91,7 @@ def _length(request: Request) -> int | None:
     return int(request.headers["content-length"]) if "content-length" in request.headers else None
 
 
-def _remade(request: Request, media: Media) -> Response | None:
+async def _remade(request: Request, media: Media) -> Response | None:
     """The answer to an upload whose first request never got it; None while that may still be whole."""
     if media.status is Status.UPLOADING:
         return None

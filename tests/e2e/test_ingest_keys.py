@@ -148,7 +148,7 @@ def test_a_token_is_not_given_for_nonsense(guarded: Guarded, body: bytes, expect
     assert code(answer) == (400, expected)
 
 
-def test_nothing_of_a_credential_is_logged(guarded: Guarded) -> None:
+def test_nothing_of_a_credential_is_logged_or_kept(guarded: Guarded) -> None:
     key = guarded.key("keys-log")
     secret = key["Authorization"].split("_", 2)[2]
     token = web.post(f"{guarded.server.url}/api/tokens", json={"projectId": "keys-log"}, headers=key).json()["token"]
@@ -156,6 +156,13 @@ def test_nothing_of_a_credential_is_logged(guarded: Guarded) -> None:
     guarded.send("keys-log", {"Authorization": f"Bearer {token}"})
     guarded.send("keys-log", {"Authorization": f"Bearer {token}x"})
     web.get(f"{guarded.server.url}/api/media/media_{0:032x}/events?access_token={token}")
+    wanted = {"method": "POST", "key": "a.png", "contentType": "image/png"}
+    once = {**key, "Idempotency-Key": "kept", "X-Project-Id": "keys-log"}
+    answers = [web.post(f"{guarded.server.url}/s3/sign", json=wanted, headers=once) for _ in range(2)]
+    assert answers[1].headers["idempotent-replayed"] == "true"
+    assert [each.json()["headers"] for each in answers] == [key] * 2
+    kept = b"".join(path.read_bytes() for path in guarded.server.log.parent.glob("records.sqlite*"))
+    assert secret.encode() not in kept
     log = guarded.server.log.read_text()
     assert f'"caller": "key:{key["Authorization"].split("_")[1]}"' in log
     assert secret not in log
