@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import Self
 
 _PIECE = 64 * 1024
+_SEGMENT = 1448
+"""Bytes, as on an Ethernet."""
 
 
 class Proxy:
@@ -30,6 +32,9 @@ class Proxy:
         self.spoiled = 0
         self.passed = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
+        if rate:  # with loopback's windows and segments, a client's kernel takes megabytes that have gone nowhere yet
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _PIECE)
+            self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SEGMENT)
         self.port = int(self._listener.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
 

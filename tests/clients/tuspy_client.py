@@ -17,6 +17,8 @@ how = {
     "store_url": True,
     "url_storage": FileStorage(storage),
     "upload_checksum": True,
+    "retries": 5,
+    "retry_delay": 0.2,
 }
 first = client.uploader(file, **how)
 first.upload(stop_at=8 * 1024 * 1024)

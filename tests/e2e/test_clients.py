@@ -5,6 +5,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,15 +18,20 @@ import pytest
 
 from ops import downloads, node, processes, servers
 from pipeline.adapters.bucket import setup_bucket
-from tests.backends import BUCKET, unavailable
+from tests.backends import BUCKET, Backend, unavailable
 from tests.frontdoor import Bucket, records
 from tests.multipart import PNG
+from tests.proxy import Proxy
 from tests.serving import Ingest, ingest, wait_for
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 MIB = 1024 * 1024
 CONTENT = PNG + Random(9).randbytes(12 * MIB + 777 - len(PNG))
 PATIENCE = 120.0
+RATE = 10 * MIB
+"""Bytes a second: slow enough to be interrupted on the way."""
+ONCE = 1.4 * len(CONTENT)
+"""More than this went over the wire if anything but the piece under way was sent twice."""
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +44,46 @@ def client() -> str:
 
 
 @pytest.fixture(scope="module")
-def server(ingest_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingest]:
-    with ingest(tmp_path_factory.mktemp("clients"), ingest_env) as running:
+def s3_wire(s3: Backend) -> Iterator[Proxy]:
+    """The way to S3 of clients that go there themselves."""
+    with Proxy(urlsplit(s3.url).port or 80, RATE) as wire:
+        yield wire
+
+
+@pytest.fixture(scope="module")
+def server(ingest_env: dict[str, str], s3_wire: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingest]:
+    public = {"S3_PUBLIC_ENDPOINT": s3_wire.url}
+    with ingest(tmp_path_factory.mktemp("clients"), ingest_env | public) as running:
         yield running
+
+
+@pytest.fixture
+def wire(server: Ingest) -> Iterator[Proxy]:
+    """The way to the server."""
+    with Proxy(server.port, RATE) as wire:
+        yield wire
 
 
 @pytest.fixture(scope="module")
 def _pages(bucket: Bucket, server: Ingest) -> None:
     """The bucket lets pages of the server use it, as `make run` sets it up."""
     setup_bucket(bucket.client, BUCKET, [server.url], originals=True)
+
+
+@contextmanager
+def cut(wire: Proxy, after: int) -> Iterator[int]:
+    """Every connection ends once, when so many bytes more have passed; gives how many had."""
+    before, ends = wire.passed, list[int]()
+
+    def strike() -> None:
+        wait_for(lambda: wire.passed > before + after, PATIENCE)
+        ends.append(wire.cut())
+
+    with ThreadPoolExecutor(1) as threads:
+        struck = threads.submit(strike)
+        yield before
+        struck.result()
+    assert ends[0] > 0
 
 
 @pytest.fixture
@@ -78,31 +116,40 @@ def arrived(server: Ingest, bucket: Bucket, project_id: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mode", ["plain", "parallel", "deferred"])
-def test_tus_js_client(client: str, server: Ingest, bucket: Bucket, file: Path, mode: str) -> None:
+def test_tus_js_client(client: str, server: Ingest, wire: Proxy, bucket: Bucket, file: Path, mode: str) -> None:
+    """Its wire is cut, which it goes on after by itself; then the application stops it, and begins anew."""
     project_id = project()
-    said = run(client, "tus.mjs", mode, f"{server.url}/files/", project_id, str(file))
-    found = arrived(server, bucket, project_id)
-    assert said["url"].endswith(found["id"])
-    assert mode == "parallel" or any(0 < offset < len(CONTENT) for offset in said["offsets"])
+    with cut(wire, 2 * MIB):
+        said = run(client, "tus.mjs", mode, f"{wire.url}/files/", project_id, str(file))
+    assert said["url"].endswith(arrived(server, bucket, project_id)["id"])
+    assert any(said["before"]), "it went on after the cut"
+    assert any(said["after"]), "it went on after the stop"
+    assert wire.passed < ONCE, said
 
 
-def test_tuspy(server: Ingest, bucket: Bucket, file: Path, tmp_path: Path) -> None:
+def test_tuspy(server: Ingest, wire: Proxy, bucket: Bucket, file: Path, tmp_path: Path) -> None:
     try:
         home = downloads.once("tuspy", lambda folder: downloads.install("requirements-tuspy.lock", folder))
     except processes.CommandFailedError as error:
         unavailable(str(error))
     project_id = project()
-    command = (sys.executable, "tuspy_client.py", f"{server.url}/files/", project_id, str(file), str(tmp_path / "urls"))
-    said = run(*command, env={**servers.plain_environment(), "PYTHONPATH": str(home)})
+    command = (sys.executable, "tuspy_client.py", f"{wire.url}/files/", project_id, str(file), str(tmp_path / "urls"))
+    with cut(wire, 5 * MIB):  # in its second piece, which carries a checksum and so counts as a whole or not at all
+        said = run(*command, env={**servers.plain_environment(), "PYTHONPATH": str(home)})
     assert said["offsets"] == [0, 8 * MIB]
     assert said["url"].endswith(arrived(server, bucket, project_id)["id"])
+    assert wire.passed < ONCE, said
 
 
 @pytest.mark.usefixtures("_pages")
 @pytest.mark.parametrize("mode", ["tus", "sign form", "sign parts", "companion form", "companion parts"])
-def test_uppy(client: str, server: Ingest, bucket: Bucket, file: Path, mode: str) -> None:
+def test_uppy(client: str, server: Ingest, wire: Proxy, s3_wire: Proxy, bucket: Bucket, file: Path, mode: str) -> None:
+    """The wire is cut, and the user pauses it; a form is one request, and begins anew."""
     project_id = project()
-    said = run(client, "uppy.mjs", mode, server.url, project_id, str(file))
+    used = wire if mode == "tus" else s3_wire
+    with cut(used, 2 * MIB) as before:
+        said = run(client, "uppy.mjs", mode, wire.url if mode == "tus" else server.url, project_id, str(file))
+    assert used.passed - before < ONCE
     if mode.endswith("form"):
         (media,) = records(server, project_id)
         httpx.post(f"{server.url}/s3/complete", json={"key": media["s3Key"]}, timeout=30).raise_for_status()
