@@ -139,6 +139,5 @@ def test_redis_away_does_not_fail_an_upload_and_the_sweeper_makes_up_for_it(
     with ingest(tmp_path, {**mine, "REDIS_URL": "redis://127.0.0.1:1/0"}) as server:
         answer = upload(server, "deaf", photo, "a.jpg")
         assert answer.status_code == 201
-        assert answer.elapsed.total_seconds() < 5
         with crew(tmp_path, mine):
             wait_for(lambda: statuses(server, "deaf") == ["ready"], 60)
