@@ -40,11 +40,18 @@ class Reads:
 
     def read(self, key: str, size: int, etag: str) -> bytes:
         """The first `size` bytes of that object, or all there are."""
-        wanted = {"range": f"bytes=0-{size - 1}", "if-match": etag}
+        request = Request("GET", key, headers={"range": f"bytes=0-{size - 1}", "if-match": etag})
+        found = bytearray()
+
+        def sink(_headers: Mapping[str, str]) -> Callable[[Buffer], object]:
+            found.clear()  # of an attempt that broke off
+            return found.extend
+
         try:
-            return self._ask(Request("GET", key, headers=wanted)).body
+            _repeated(lambda: self.http.send(request, sink))
         except OutOfRangeError:
             return b""
+        return bytes(found)
 
     def download(self, key: str, file: IO[bytes], etag: str | None) -> None:
         """The whole body, from its start again when it breaks off; a checksum that S3 keeps of it is compared.
