@@ -23,6 +23,7 @@ from tests.chaos.crashpoints import Watch, Watched
 from tests.multipart import CONTENT_TYPE, file, form
 from workers.actors import WORK
 from workers.holding import Shift
+from workers.pool import Pool
 from workers.rendering import Envelope
 from workers.tools import Tools
 
@@ -144,7 +145,9 @@ class Mortal:
         return Answer(status, {name.decode().lower(): value.decode() for name, value in told}, answer)
 
 
-def mortal(plain: Services, corpus: Path, project: str, watch: Watch, testify: Callable[..., None]) -> Mortal:
+def mortal(
+    plain: Services, decoders: Pool, corpus: Path, project: str, watch: Watch, testify: Callable[..., None]
+) -> Mortal:
     """Wire one, its scratch folder beneath the settings'."""
     heard = Heard(plain.queue.client, plain.queue.producer)
     records = cast("Records", Watched(Records, plain.ledger.records, watch))
@@ -157,6 +160,7 @@ def mortal(plain: Services, corpus: Path, project: str, watch: Watch, testify: C
     scratch = plain.settings.scratch / f"mortal-{os.getpid()}"
     scratch.mkdir(parents=True)
     webhooks = cast("Webhooks", Watched(Webhooks, plain.webhooks, watch))
-    tools = Tools(ledger, objects, queue, plain.pipeline, scratch, ffmpeg(), Shift(grace=0), webhooks)
+    shift = Shift(grace=0)
+    tools = Tools(ledger, objects, queue, plain.pipeline, scratch, ffmpeg(), shift, webhooks, pool=decoders)
     app = create(watched, access_of("127.0.0.1", (), (), guarded=True))
     return Mortal(project, corpus, watch, plain, app, Envelope(tools, WORK), heard.inbox, testify)
