@@ -1,17 +1,12 @@
 """Clients as people use them, each interrupted in the middle, against a running server and a real S3."""
 
-import hashlib
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from random import Random
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -20,18 +15,11 @@ from ops import downloads, node, processes, servers
 from pipeline.adapters.bucket import setup_bucket
 from tests.backends import BUCKET, Backend, unavailable
 from tests.frontdoor import Bucket, records
-from tests.multipart import PNG
+from tests.interruptions import CONTENT, MIB, ONCE, PATIENCE, RATE, arrived, cut, project
 from tests.proxy import Proxy
-from tests.serving import Ingest, ingest, wait_for
+from tests.serving import Ingest, ingest
 
 CLIENTS = Path(__file__).parents[1] / "clients"
-MIB = 1024 * 1024
-CONTENT = PNG + Random(9).randbytes(12 * MIB + 777 - len(PNG))
-PATIENCE = 120.0
-RATE = 10 * MIB
-"""Bytes a second: slow enough to be interrupted on the way."""
-ONCE = 1.4 * len(CONTENT)
-"""More than this went over the wire if anything but the piece under way was sent twice."""
 
 
 @pytest.fixture(scope="module")
@@ -70,22 +58,6 @@ def _pages(bucket: Bucket, server: Ingest) -> None:
     setup_bucket(bucket.client, BUCKET, [server.url], originals=True)
 
 
-@contextmanager
-def cut(wire: Proxy, after: int) -> Iterator[int]:
-    """Every connection ends once, when so many bytes more have passed; gives how many had."""
-    before, ends = wire.passed, list[int]()
-
-    def strike() -> None:
-        wait_for(lambda: wire.passed > before + after, PATIENCE)
-        ends.append(wire.cut())
-
-    with ThreadPoolExecutor(1) as threads:
-        struck = threads.submit(strike)
-        yield before
-        struck.result()
-    assert ends[0] > 0
-
-
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "a.png"
@@ -98,21 +70,6 @@ def run(*command: str, env: dict[str, str] | None = None) -> dict[str, Any]:
     done = subprocess.run(command, cwd=CLIENTS, capture_output=True, text=True, timeout=PATIENCE, check=False, env=env)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
-def project() -> str:
-    return f"client-{uuid4().hex}"
-
-
-def arrived(server: Ingest, bucket: Bucket, project_id: str) -> dict[str, Any]:
-    """The project's one media: uploaded whole, and nothing beside it."""
-    wait_for(lambda: [each["status"] for each in records(server, project_id)] == ["uploaded"])
-    (found,) = records(server, project_id)
-    assert (found["size"], found["mimeType"], found["originalName"]) == (len(CONTENT), "image/png", "a.png")
-    assert bucket.digest(found["s3Key"]) == hashlib.sha256(CONTENT).hexdigest()
-    assert bucket.keys(f"projects/{project_id}/") == [found["s3Key"]]
-    assert bucket.open_uploads(f"projects/{project_id}/") == []
-    return found
 
 
 @pytest.mark.parametrize("mode", ["plain", "parallel", "deferred"])
@@ -148,7 +105,9 @@ def test_uppy(client: str, server: Ingest, wire: Proxy, s3_wire: Proxy, bucket: 
     project_id = project()
     used = wire if mode == "tus" else s3_wire
     with cut(used, 2 * MIB) as before:
-        said = run(client, "uppy.mjs", mode, wire.url if mode == "tus" else server.url, project_id, str(file))
+        url = wire.url if mode == "tus" else server.url
+        env = {**servers.plain_environment(), "ORIGIN": url}
+        said = run(client, "uppy.mjs", mode, url, project_id, str(file), env=env)
     assert used.passed - before < ONCE
     if mode.endswith("form"):
         (media,) = records(server, project_id)
@@ -158,24 +117,31 @@ def test_uppy(client: str, server: Ingest, wire: Proxy, s3_wire: Proxy, bucket: 
     assert said["pauses"] == (0 if mode.endswith("form") else 1)
 
 
-def test_curl_goes_on_where_it_stopped(server: Ingest, bucket: Bucket) -> None:
-    """Tus by hand: a PATCH that is cut by --max-time, and another from the offset that HEAD tells."""
+def test_curl_puts_parts_straight_into_s3(server: Ingest, s3_wire: Proxy, bucket: Bucket, tmp_path: Path) -> None:
+    """By presigned URLs: a part whose wire is cut is asked for again; the others are there, as S3 lists them."""
     project_id = project()
-    curl = ("curl", "--silent", "--show-error", "-H", "Tus-Resumable: 1.0.0")
-    said = ("-H", f"Upload-Length: {len(CONTENT)}", "-H", f"X-Project-Id: {project_id}")
-    name = ("-H", "Upload-Metadata: filename YS5wbmc=")
-    created = _ran(*curl, "-i", "-X", "POST", *said, *name, f"{server.url}/files/")
-    location = next(line for line in created.decode().splitlines() if line.lower().startswith("location: "))
-    url = server.url + location.partition(": ")[2].strip()
-    patch = (*curl, "-X", "PATCH", "-H", "Content-Type: application/offset+octet-stream", "--data-binary", "@-")
-    _ran(*patch, "--limit-rate", "4M", "--max-time", "1.5", "-H", "Upload-Offset: 0", url, content=CONTENT, well=False)
-    at = int(httpx.head(url, headers={"Tus-Resumable": "1.0.0"}, timeout=30).headers["upload-offset"])
-    assert 0 < at < len(CONTENT)
-    _ran(*patch, "--fail", "-H", f"Upload-Offset: {at}", url, content=CONTENT[at:])
+    wanted = {"filename": "a.png", "type": "image/png", "metadata": {"projectId": project_id}}
+    begun = httpx.post(f"{server.url}/s3/multipart", json=wanted, timeout=30).raise_for_status().json()
+    path, key = f"{server.url}/s3/multipart/{begun['uploadId']}", {"key": begun["key"]}
+
+    def send(number: int, *, well: bool = True) -> None:
+        (tmp_path / "part").write_bytes(CONTENT[(number - 1) * 5 * MIB : number * 5 * MIB])
+        url = httpx.get(f"{path}/{number}", params=key, timeout=30).raise_for_status().json()["url"]
+        _ran("curl", "--silent", "--show-error", "--fail", "-T", str(tmp_path / "part"), url, well=well)
+
+    send(1)
+    with cut(s3_wire):
+        send(2, well=False)
+    listed = httpx.get(path, params=key, timeout=30).json()
+    assert [each["PartNumber"] for each in listed] == [1]
+    send(2)
+    send(3)
+    parts = httpx.get(path, params=key, timeout=30).json()
+    httpx.post(f"{path}/complete", params=key, json={"parts": parts}, timeout=30).raise_for_status()
     arrived(server, bucket, project_id)
 
 
-def test_curl_straight_to_s3(server: Ingest, bucket: Bucket, file: Path) -> None:
+def test_curl_sends_a_form_straight_to_s3(server: Ingest, bucket: Bucket, file: Path) -> None:
     project_id = project()
     wanted = {"method": "PUT", "key": "a.png", "contentType": "image/png", "projectId": project_id}
     form = httpx.post(f"{server.url}/s3/sign", json=wanted, timeout=30).raise_for_status().json()
@@ -185,7 +151,6 @@ def test_curl_straight_to_s3(server: Ingest, bucket: Bucket, file: Path) -> None
     arrived(server, bucket, project_id)
 
 
-def _ran(*command: str, content: bytes = b"", well: bool = True) -> bytes:
-    done = subprocess.run(command, input=content, capture_output=True, timeout=PATIENCE, check=False)
+def _ran(*command: str, well: bool = True) -> None:
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
     assert (done.returncode == 0) == well, done.stderr
-    return done.stdout

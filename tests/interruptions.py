@@ -1,0 +1,61 @@
+"""A file that takes a while to send, a wire to cut under whoever sends it, and what has to be there in the end."""
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from random import Random
+from threading import Event
+from typing import Any
+from uuid import uuid4
+
+from tests.frontdoor import Bucket, records
+from tests.multipart import PNG
+from tests.proxy import Proxy
+from tests.serving import Ingest, wait_for
+
+MIB = 1024 * 1024
+CONTENT = PNG + Random(9).randbytes(12 * MIB + 777 - len(PNG))
+RATE = 10 * MIB
+"""Bytes a second: slow enough to be interrupted on the way."""
+ONCE = 1.4 * len(CONTENT)
+"""More than this went over the wire if anything but the piece under way was sent twice."""
+PATIENCE = 120.0
+
+
+def project() -> str:
+    return f"client-{uuid4().hex}"
+
+
+@contextmanager
+def cut(wire: Proxy, after: int = 2 * MIB) -> Iterator[int]:
+    """Every connection ends once, when so many bytes more have passed; gives how many had."""
+    before, ends, over = wire.passed, list[int](), Event()
+
+    def strike() -> None:
+        wait_for(lambda: over.is_set() or wire.passed > before + after, PATIENCE)
+        ends.append(wire.cut())
+
+    with ThreadPoolExecutor(1) as threads:
+        struck = threads.submit(strike)
+        try:
+            yield before
+        finally:
+            over.set()
+        struck.result()
+    assert ends[0] > 0
+
+
+def arrived(server: Ingest, bucket: Bucket, project_id: str, name: str = "a.png", *, broken: int = 0) -> dict[str, Any]:
+    """The project's one media that is not failed: uploaded whole, and nothing beside it.
+
+    `broken` is how many uploads were begun for it that could not be gone on with.
+    """
+    expected = ["failed"] * broken + ["uploaded"]
+    wait_for(lambda: sorted(each["status"] for each in records(server, project_id)) == expected)
+    found = next(each for each in records(server, project_id) if each["status"] == "uploaded")
+    assert (found["size"], found["mimeType"], found["originalName"]) == (len(CONTENT), "image/png", name)
+    assert bucket.digest(found["s3Key"]) == hashlib.sha256(CONTENT).hexdigest()
+    assert bucket.keys(f"projects/{project_id}/") == [found["s3Key"]]
+    assert bucket.open_uploads(f"projects/{project_id}/") == []
+    return found
