@@ -24,7 +24,7 @@ def once(name: str, fill: Callable[[Path], None]) -> Path:
     A folder that carries the name is whole: it is filled under another one and renamed.
     """
     folder = CACHE / name
-    with _alone(CACHE / f"{name}.lock"):
+    with alone(name):
         if not folder.exists():
             partial = CACHE / f"{name}.partial"
             shutil.rmtree(partial, ignore_errors=True)
@@ -47,7 +47,8 @@ def install(lock: str, target: Path) -> None:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
+def alone(name: str) -> Iterator[None]:
+    """Have no other process do what goes by that name meanwhile."""
+    with (CACHE / f"{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -53,8 +53,9 @@ def install(folder: Path) -> Node:
     """
     found = fetch()
     lock, installed = folder / "package-lock.json", folder / _INSTALLED
-    if not installed.exists() or installed.read_bytes() != lock.read_bytes():
-        quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--silent")
-        processes.run([*found.npm, "ci", *quiet], cwd=folder, timeout=downloads.INSTALL_TIMEOUT)
-        shutil.copy(lock, installed)
+    with downloads.alone(f"npm-{folder.name}"):
+        if not installed.exists() or installed.read_bytes() != lock.read_bytes():
+            quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--silent")
+            processes.run([*found.npm, "ci", *quiet], cwd=folder, timeout=downloads.INSTALL_TIMEOUT)
+            shutil.copy(lock, installed)
     return found
