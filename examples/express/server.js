@@ -13,8 +13,8 @@ const app = express()
 
 app.post('/albums/:album/photos', async (req, res) => {
   // Who may add to this album is this application's to say, and is said here.
-  const headers = { ...credentials, 'content-type': req.get('content-type') ?? '', 'x-project-id': req.params.album }
-  if (req.get('content-length')) headers['content-length'] = req.get('content-length')
+  const headers = { ...credentials, 'x-project-id': req.params.album }
+  for (const name of ['content-type', 'content-length', 'idempotency-key']) if (req.get(name)) headers[name] = req.get(name)
   const answer = await fetch(`${darkroom}/api/upload`, { method: 'POST', headers, body: Readable.toWeb(req), duplex: 'half' })
   res.status(answer.status).json(await answer.json())
 })

@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse
 
 KEY = os.environ.get("DARKROOM_KEY")
 CREDENTIALS = {"Authorization": f"Bearer {KEY}"} if KEY else {}
+PASSED = {"content-type", "content-length", "idempotency-key"}
 
 
 @asynccontextmanager
@@ -35,8 +36,7 @@ app = FastAPI(lifespan=lifespan)
 @app.post("/albums/{album}/photos")
 async def add(album: str, request: Request) -> JSONResponse:
     """Who may add to this album is this application's to say, and is said here."""
-    passed = {name: value for name, value in request.headers.items() if name in {"content-type", "content-length"}}
-    headers = {**passed, "X-Project-Id": album}
+    headers = {name: value for name, value in request.headers.items() if name in PASSED} | {"X-Project-Id": album}
     answer = await request.app.state.darkroom.post("/api/upload", content=request.stream(), headers=headers)
     return JSONResponse(answer.json(), answer.status_code)
 

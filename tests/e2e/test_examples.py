@@ -12,8 +12,10 @@ import pytest
 
 from ops import downloads, node, ports, processes, servers
 from tests.backends import unavailable
-from tests.frontdoor import records
-from tests.multipart import PNG
+from tests.frontdoor import MB, Bucket, records, settles
+from tests.interruptions import CONTENT, RATE, arrived, cut, project
+from tests.multipart import CONTENT_TYPE, PNG, file, form
+from tests.proxy import Proxy
 from tests.serving import Ingest, ingest, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +65,28 @@ def adds_a_photo(server: Ingest, url: str) -> None:
     assert (refused.status_code, refused.json()["code"]) == (415, "format_unsupported")
 
 
+class LineBrokenError(Exception):
+    """The sender's network is gone."""
+
+
+def takes_it_once_however_often_it_is_sent(server: Ingest, url: str) -> None:
+    """A client that goes away in the middle leaves nothing; with its Idempotency-Key it may ask again and again."""
+    album, body = f"album-{uuid4().hex}", form([file(PNG + bytes(MB))])
+    headers = {"Content-Type": CONTENT_TYPE, "Content-Length": str(len(body)), "Idempotency-Key": uuid4().hex}
+
+    def half() -> Iterator[bytes]:
+        yield body[: len(body) // 2]
+        raise LineBrokenError
+
+    with pytest.raises(LineBrokenError):
+        httpx.post(f"{url}/albums/{album}/photos", content=half(), headers=headers, timeout=30)
+    settles(server, album, "upload_client_gone")
+    said = [httpx.post(f"{url}/albums/{album}/photos", content=body, headers=headers, timeout=30) for _ in range(2)]
+    assert [each.status_code for each in said] == [201, 201]
+    assert said[0].json() == said[1].json()
+    assert sorted(each["status"] for each in records(server, album)) == ["failed", "uploaded"]
+
+
 def test_express(server: Ingest, tmp_path: Path) -> None:
     folder, port = EXAMPLES / "express", next(ports.free())
     try:
@@ -71,6 +95,7 @@ def test_express(server: Ingest, tmp_path: Path) -> None:
         unavailable(str(error))
     with running((program, "server.js"), folder, port, tmp_path / "log", DARKROOM_URL=server.url) as url:
         adds_a_photo(server, url)
+        takes_it_once_however_often_it_is_sent(server, url)
 
 
 def test_fastapi(server: Ingest, tmp_path: Path) -> None:
@@ -84,18 +109,21 @@ def test_fastapi(server: Ingest, tmp_path: Path) -> None:
     env = {"DARKROOM_URL": server.url, "PYTHONPATH": str(home)}
     with running(command, folder, port, tmp_path / "log", **env) as url:
         adds_a_photo(server, url)
+        takes_it_once_however_often_it_is_sent(server, url)
 
 
-def test_the_browser_page(server: Ingest, tmp_path: Path) -> None:
+def test_the_browser_page(server: Ingest, bucket: Bucket, tmp_path: Path) -> None:
+    """In a browser's world (jsdom); its wire is cut, and it sends the file again."""
     try:
         program = node.install(CLIENTS).node
     except processes.CommandFailedError as error:
         unavailable(str(error))
-    project, file = f"page-{uuid4().hex}", tmp_path / "a.png"
-    file.write_bytes(PNG)
-    query = f"{server.url}/?server={server.url}&project={project}"
-    command = (program, str(CLIENTS / "page.mjs"), str(EXAMPLES / "browser" / "index.html"), query, str(file))
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    project_id, path = project(), tmp_path / "a.png"
+    path.write_bytes(CONTENT)
+    with Proxy(server.port, RATE) as wire:
+        query = f"{wire.url}/?server={wire.url}&project={project_id}"
+        command = (program, str(CLIENTS / "page.mjs"), str(EXAMPLES / "browser" / "index.html"), query, str(path))
+        with cut(wire):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == '{"says":"uploaded"}'
-    (media,) = records(server, project)
-    assert media["originalName"] == "a.png"
+    arrived(server, bucket, project_id, broken=1)
