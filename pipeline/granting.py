@@ -32,7 +32,7 @@ def open_upload(
     """
     now = ledger.records.now()
     row = grants.granted(media, ledger.queue_of(media, "upload"), now, until, look_at, reception)
-    ledger.records.write([protocol.create(replace(media, updated_at=now)), row, *also])
+    ledger.records.write([protocol.create(media, now), row, *also])
 
 
 def look(ledger: Ledger, media_id: str) -> Opened | None:

@@ -76,7 +76,7 @@ class Ledger:
         """
         now = self.records.now()
         row = protocol.insert_held(media, "upload", self.queue_of(media, "upload"), now, self.lease)
-        self.records.write([protocol.create(replace(media, updated_at=now)), row, *also])
+        self.records.write([protocol.create(media, now), row, *also])
         return task_of(row.row | row.key.attributes)
 
     def claims(self, bucket: str, key: str, generation: str, project_id: str, job_id: str | None) -> tuple[Key, ...]:
@@ -95,7 +95,7 @@ class Ledger:
         row = protocol.insert(media, "upload", self.queue_of(media, "upload"), now)
         taken = [protocol.adopted(claim, media.id, now) for claim in claims]
         try:
-            self.records.write([*taken, protocol.create(replace(media, updated_at=now)), row])
+            self.records.write([*taken, protocol.create(media, now), row])
         except RefusedError:
             owner = self.owner(claims)
             if owner is None:

@@ -195,9 +195,9 @@ def postpone(task: Task, until: int) -> Update:
     return Update(task_key(task.media_id, task.key), held(task), set=wait, remove=("leaseUntil",))
 
 
-def create(media: Media) -> Put:
+def create(media: Media, now: int) -> Put:
     """The record's first write."""
-    return Put(media_key(media.id), media_row(media), Absent("id"))
+    return Put(media_key(media.id), media_row(media) | {"updatedAt": now}, Absent("id"))
 
 
 def replace(before: Media, after: Media) -> Put:
