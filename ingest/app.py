@@ -26,6 +26,7 @@ from ingest.held import Held
 from ingest.idempotency import Idempotency
 from ingest.intake import Intake
 from ingest.keyring import Keyring
+from ingest.leases import Leases
 from ingest.lingering import Lingering
 from ingest.pace import Pace
 from ingest.presigned import Presigned
@@ -68,7 +69,8 @@ def create(services: Services, access: Access) -> Starlette:
     direct = Direct(ledger, objects, services.pieces, services.signer, pipeline.grants, intending, storing)
     presigned = Presigned(direct, pipeline.limits, pressure, idempotency, objects.bucket)
     storage = Storage(objects, storing, budget, Pace(STORING))
-    intake = Intake(ledger, storage, pipeline.limits, pressure, intending, pipeline.uploads.prompt)
+    leases = Leases(ledger, intending)
+    intake = Intake(ledger, storage, pipeline.limits, pressure, leases, intending, pipeline.uploads.prompt)
     uploads = Uploads(intake, idempotency, patience)
     adoption = Adoption(ledger, objects, pipeline, idempotency, reading)
     reads = Reads(ledger, reading)

@@ -3,24 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
+from typing import TypeVar
 
 import structlog
-from starlette.requests import ClientDisconnect
 
+from ingest.described import described, label_of
 from ingest.digests import Digests
-from ingest.leases import Hold, intended
+from ingest.leases import Hold, Intent, Leases
+from ingest.oneshot import SMALL, OneShot
 from ingest.pressure import Pressure
 from ingest.problems import ProblemError
-from ingest.settling import arrived, settle
+from ingest.settling import public, settle, take_back, taken
 from ingest.streaming import Storage, Transfer, part_size
 from ingest.submissions import Submission
-from pipeline import keys, names
-from pipeline.errors import DarkroomError, LeaseLostError
-from pipeline.events import Aborted
+from pipeline.errors import DarkroomError
 from pipeline.ledger import Ledger
 from pipeline.limits import Limits
 from pipeline.media import Media
@@ -29,10 +28,14 @@ from pipeline.progress import Report
 from pipeline.repeats import Turn
 from pipeline.sniff import HEAD, Type, sniff
 
+SOON = 0.25
+"""Seconds in which a small file is here, or else is intended while the rest of it comes."""
 REPORTED = 1.0
 """Seconds between two reports of how much of an upload is stored."""
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Intake:
     storage: Storage
     limits: Limits
     pressure: Pressure
+    leases: Leases
     threads: Executor
     prompt: float
 
@@ -73,42 +77,73 @@ class Intake:
 
         Raises `ProblemError`, and `ClientDisconnect` when the client goes away; what was stored is then taken back.
         """
+        submission = incoming.submission
         head = await _head(incoming.content)
         await self.pressure.check()
-        media = self._describe(incoming.submission, self._type_of(b"".join(head)))
-        log.debug("upload_began", media_id=media.id)
+        media = described(self.ledger.site, submission.project_id, submission.original_name, self._type_of(head))
+        label = label_of(media, submission.field_name)
+        also = () if incoming.turn is None else (incoming.turn.begins(media.id),)
+        if incoming.most is not None and incoming.most <= SMALL:
+            return Receipt(await self._at_once(incoming, head, label, Hold(media, self.ledger, also)))
         part = part_size(self.limits.bytes if incoming.most is None else incoming.most)
         room = part if incoming.most is None else min(part, incoming.most)
-        also = () if incoming.turn is None else (incoming.turn.begins(media.id),)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.storage.budget.admitted(room))
-            hold = await stack.enter_async_context(intended(media, self.ledger, self.threads, also))
-            transfer = Transfer(self.storage, (media.s3_key, _label(media, incoming)), room, part, hold.check)
-            await stack.enter_async_context(self._taken_back(media, hold, transfer))
+            intent = await stack.enter_async_context(self.leases.intended(media, also))
+            transfer = Transfer(self.storage, (media.s3_key, label), room, part, intent.check)
+            await stack.enter_async_context(self._taken_back(intent, transfer))
             await stack.enter_async_context(self._reporting(media, transfer))
-            await self._read(transfer, incoming, head)
-            finishing = asyncio.create_task(self._finish(stack.pop_all(), hold, transfer, incoming.digests))
+            async for view in self._checked(incoming, head):
+                await transfer.write(view)
+            finishing = asyncio.create_task(self._finish(stack.pop_all(), intent, transfer, incoming.digests))
         return await _prompt(finishing, transfer.brought, media, self.prompt)
 
-    async def _read(self, transfer: Transfer, incoming: Incoming, head: list[memoryview]) -> None:
+    async def _at_once(self, incoming: Incoming, head: list[memoryview], label: Label, hold: Hold) -> Media:
+        """Read a small file, then have one thread do the rest; one that takes its time is intended meanwhile."""
+        loop = asyncio.get_running_loop()
+        async with self.storage.budget.admitted(incoming.most or 0):
+            with self.leases.kept(hold):
+                early = loop.call_later(SOON, loop.run_in_executor, self.threads, hold.begin_early)
+                try:
+                    body = b"".join([view async for view in self._checked(incoming, head)])
+                except BaseException as error:
+                    if hold.begun:
+                        await self._forget(hold, error)
+                    raise
+                finally:
+                    early.cancel()
+                shot = OneShot(self.ledger, self.storage.objects, hold, label, body, incoming.digests.check())
+                return await _whatever_happens(self.storage.threads, shot.run)
+
+    async def _checked(self, incoming: Incoming, head: list[memoryview]) -> AsyncIterator[memoryview]:
+        """The file's bytes, as long as they are not too many; it ends only if they are those that were announced."""
+        size = 0
         async for view in _whole(head, incoming.content):
-            if transfer.size + len(view) > self.limits.bytes:
+            size += len(view)
+            if size > self.limits.bytes:
                 raise ProblemError("bytes_exceeded")
             incoming.digests.update(view)
-            await transfer.write(view)
+            yield view
         incoming.digests.check()
 
-    async def _finish(self, stack: AsyncExitStack, hold: Hold, transfer: Transfer, digests: Digests) -> Media:
+    async def _forget(self, hold: Hold, error: BaseException) -> None:
+        """Take back what was intended, if it was."""
+
+        def forget() -> None:
+            with suppress(ProblemError):
+                take_back(hold.begin().task, error, self.ledger)
+
+        await asyncio.get_running_loop().run_in_executor(self.threads, forget)
+
+    async def _finish(self, stack: AsyncExitStack, intent: Intent, transfer: Transfer, digests: Digests) -> Media:
         """Make the object and say so in the records."""
         async with stack:
             stored = replace(await transfer.finish(), digests=digests.check() or None)
-            settled = await settle(await hold.task(), stored, self.ledger, self.threads)
-        if not arrived(settled):
-            raise ProblemError("upload_superseded")
-        return settled
+            task, media = await intent.claimed()
+            return taken(await settle(task, stored, self.ledger, self.threads, media))
 
     @asynccontextmanager
-    async def _taken_back(self, media: Media, hold: Hold, transfer: Transfer) -> AsyncIterator[None]:
+    async def _taken_back(self, intent: Intent, transfer: Transfer) -> AsyncIterator[None]:
         """Whatever goes wrong, forget what was stored and say so; raises `ProblemError` for our own errors."""
         try:
             yield
@@ -116,9 +151,9 @@ class Intake:
             if transfer.made:  # the outcome is the records', in doubt too: nothing of it is taken back here
                 raise
             await transfer.abandon()
-            await self._take_back(hold, media, error)
+            await self._forget(intent.hold, error)
             if isinstance(error, DarkroomError):
-                raise _public(error) from error
+                raise public(error) from error
             raise
 
     @asynccontextmanager
@@ -141,41 +176,13 @@ class Intake:
                 )
                 await asyncio.get_running_loop().run_in_executor(self.threads, report)
 
-    async def _take_back(self, hold: Hold, media: Media, error: BaseException) -> None:
-        """Say in the record that it will never be whole; whoever cannot say it leaves that to a worker."""
-        event = _aborted(error)
-        log.info("upload_aborted", media_id=media.id, reason=event.reason, error=repr(error))
-        if isinstance(error, LeaseLostError):
-            return
-        try:
-            await settle(await hold.task(), event, self.ledger, self.threads)
-        except ProblemError:
-            log.warning("upload_left_to_recovery", media_id=media.id)
-
-    def _type_of(self, head: bytes) -> Type:
-        found = sniff(head)
+    def _type_of(self, head: list[memoryview]) -> Type:
+        found = sniff(head[0] if len(head) == 1 else b"".join(head))
         if found is None:
             raise ProblemError("format_unsupported")
         if found.mime_type not in self.limits.accept:
             raise ProblemError("type_not_accepted")
         return found
-
-    def _describe(self, submission: Submission, found: Type) -> Media:
-        media_id, project_id = keys.new_media_id(), submission.project_id
-        name = names.safe(submission.original_name, found)
-        key = keys.original(project_id, media_id, name)
-        return Media(
-            id=media_id,
-            project_id=project_id,
-            original_name=names.kept(submission.original_name or name),
-            file_name=name,
-            file_type=found.kind,
-            mime_type=found.mime_type,
-            s3_key=key,
-            s3_url=self.ledger.site.url(key),
-            upload_date=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            position=None,  # drawn with the intent
-        )
 
 
 async def _prompt(finishing: "asyncio.Task[Media]", brought: asyncio.Event, media: Media, prompt: float) -> Receipt:
@@ -211,9 +218,14 @@ async def _cancelled(finishing: "asyncio.Task[Media]") -> None:
         finishing.exception()  # which nobody else will ask for
 
 
-def _label(media: Media, incoming: Incoming) -> Label:
-    facts = {"projectId": media.project_id, "mediaId": media.id, "fieldName": incoming.submission.field_name}
-    return Label(media.mime_type, facts, disposition=names.disposition(media.file_name))
+async def _whatever_happens(threads: Executor, function: Callable[[], T]) -> T:
+    """What a thread returns, also to a request that is cancelled: what it does is then done all the same."""
+    call = asyncio.get_running_loop().run_in_executor(threads, function)
+    try:
+        return await asyncio.shield(call)
+    except asyncio.CancelledError:
+        await asyncio.wait([call])
+        return call.result()
 
 
 async def _head(file: AsyncIterator[memoryview]) -> list[memoryview]:
@@ -231,21 +243,3 @@ async def _whole(head: list[memoryview], rest: AsyncIterator[memoryview]) -> Asy
         yield view
     async for view in rest:
         yield view
-
-
-def _aborted(error: BaseException) -> Aborted:
-    match error:
-        case ProblemError():
-            return Aborted(error.code, error.sentence)
-        case ClientDisconnect():
-            return Aborted("client_gone", "The client went away before the upload was complete.")
-        case asyncio.CancelledError():
-            return _aborted(ProblemError("shutting_down"))
-        case DarkroomError():
-            return _aborted(ProblemError("storage_unavailable"))
-        case _:
-            return _aborted(ProblemError("internal_error"))
-
-
-def _public(error: DarkroomError) -> ProblemError:
-    return ProblemError("upload_superseded" if isinstance(error, LeaseLostError) else "storage_unavailable")

@@ -49,6 +49,14 @@ def part_size(most: int) -> int:
     return max(PART, -(-most // MOST_PARTS // MIB) * MIB) if most > PART * MOST_PARTS else PART
 
 
+def verified(objects: ObjectStore, key: str, size: int) -> str:
+    """The stored object's ETag; raises `TransientError` when it is not of the size that was written. Blocks."""
+    found = objects.head(key)
+    if found is None or found.size != size:
+        raise TransientError(f"S3 has {found.size if found else 'nothing'} where {size} bytes were stored")
+    return found.etag
+
+
 class Transfer:
     """One upload's bytes on their way to S3; at most `IN_FLIGHT` parts are under way while another is filled.
 
@@ -142,11 +150,7 @@ class Transfer:
             return await self._call(self._store.put, key, body, label)
 
     async def _verify(self) -> str:
-        """The stored object's ETag; raises `TransientError` when it is not of the size that was written."""
-        found = await self._call(self._store.head, self._target[0])
-        if found is None or found.size != self.size:
-            raise TransientError(f"S3 has {found.size if found else 'nothing'} where {self.size} bytes were stored")
-        return found.etag
+        return await self._call(verified, self._store, self._target[0], self.size)
 
     def _stored(self, etag: str, crc: str | None) -> Stored:
         self.made = True

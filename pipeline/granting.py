@@ -1,7 +1,6 @@
 """Uploads under a grant over the ledger: opened, taken for one request, advanced, laid down again."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from pipeline import grants, protocol

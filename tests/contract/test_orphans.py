@@ -97,7 +97,7 @@ def test_bytes_that_have_a_record_by_now_are_spared(world: World, scan: Scan, ob
     orphans = found(scan, ghost.id)
     assert [scan.mend(orphan) for orphan in orphans] == ["marked", "marked"]
     world.records.turn(2 * DAY)
-    world.records.write([create(ghost)])
+    world.records.write([create(ghost, 0)])
     assert [scan.mend(orphan) for orphan in orphans] == ["spared", "spared"]
     assert kept(objects, written) == written
 
@@ -230,7 +230,7 @@ def test_a_media_that_nothing_works_on_is_owed_again(world: World, scan: Scan, s
 
 def test_uploads_and_validations_that_nothing_works_on_are_owed_again(world: World, scan: Scan) -> None:
     ghost = replace(world.uploading()[0], id=new_media_id())
-    world.records.write([create(ghost)])
+    world.records.write([create(ghost, 0)])
     assert mended(scan, ghost.id) == ["owed again"]
     assert world.task(ghost.id, "upload").status is TaskStatus.PENDING
     media = uploaded(world)

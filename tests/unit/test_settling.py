@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 
 from ingest import leases, settling
-from ingest.leases import Hold, intended
+from ingest.leases import Intent, Leases
 from ingest.problems import ProblemError
 from ingest.settling import arrived, settle
 from pipeline.changes import Change, Key, Row, Update
@@ -145,13 +145,13 @@ def test_a_rejection_in_the_meantime_is_no_arrival(world: World) -> None:
     assert not arrived(settled(world, task))
 
 
-def held(world: World, lease: Lease, scenario: Callable[[Hold, Ledger], Awaitable[None]]) -> Media:
+def held(world: World, lease: Lease, scenario: Callable[[Intent, Ledger], Awaitable[None]]) -> Media:
     """Run a scenario while an upload's row is intended and renewed; returns its record at the start."""
     ledger, media = replace(world.ledger, lease=lease), new_media()
 
     async def whole(threads: ThreadPoolExecutor) -> None:
-        async with intended(media, ledger, threads) as hold:
-            await scenario(hold, ledger)
+        async with Leases(ledger, threads).intended(media) as intent:
+            await scenario(intent, ledger)
 
     run(whole)
     return media
@@ -164,11 +164,11 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def test_the_lease_is_renewed_while_the_request_is_open(world: World) -> None:
-    async def scenario(hold: Hold, _ledger: Ledger) -> None:
-        task = await hold.task()
-        first = hold.until
-        await until(lambda: hold.until >= first + 0.05)
-        await hold.check()
+    async def scenario(intent: Intent, _ledger: Ledger) -> None:
+        task = (await intent.claimed()).task
+        first = intent.hold.until
+        await until(lambda: intent.hold.until >= first + 0.05)
+        await intent.check()
         world.records.turn(1000)
         before = task.lease_until or 0
         await until(lambda: (world.task(task.media_id, "upload").lease_until or 0) > before)
@@ -177,35 +177,35 @@ def test_the_lease_is_renewed_while_the_request_is_open(world: World) -> None:
 
 
 def test_an_upload_that_is_not_wanted_any_more_may_write_nothing(world: World) -> None:
-    async def scenario(hold: Hold, ledger: Ledger) -> None:
-        await hold.check()
-        ledger.delete((await hold.task()).media_id)
-        await until(lambda: hold.lost)
+    async def scenario(intent: Intent, ledger: Ledger) -> None:
+        await intent.check()
+        ledger.delete((await intent.claimed()).task.media_id)
+        await until(lambda: intent.hold.lost)
         with pytest.raises(LeaseLostError):
-            await hold.check()
+            await intent.check()
 
     held(world, Lease(length=500, renewal=5), scenario)
 
 
 def test_a_lease_that_could_not_be_renewed_holds_no_longer(world: World, lossy: LossyRecords) -> None:
-    async def scenario(hold: Hold, _ledger: Ledger) -> None:
-        await hold.check()
+    async def scenario(intent: Intent, _ledger: Ledger) -> None:
+        await intent.check()
         lossy.deaf.append(True)
-        await until(lambda: time.monotonic() > hold.until)
+        await until(lambda: time.monotonic() > intent.hold.until)
         with pytest.raises(ProblemError) as caught:
-            await hold.check()
+            await intent.check()
         assert caught.value.code == "records_unavailable"
         lossy.deaf.clear()
-        await until(lambda: time.monotonic() < hold.until)
-        await hold.check()
+        await until(lambda: time.monotonic() < intent.hold.until)
+        await intent.check()
 
     held(world, Lease(length=100, renewal=10), scenario)
 
 
 def test_an_intent_that_cannot_be_written_is_told_to_whoever_asks(world: World, lossy: LossyRecords) -> None:
-    async def scenario(hold: Hold, _ledger: Ledger) -> None:
+    async def scenario(intent: Intent, _ledger: Ledger) -> None:
         with pytest.raises(ProblemError) as caught:
-            await hold.check()
+            await intent.check()
         assert caught.value.code == "records_unavailable"
 
     lossy.deaf.append(True)
