@@ -49,6 +49,7 @@ EXPECTED = (
     letters.NothingToSendError,
     local.PortError,
     orphans.WrongTablesError,
+    roles.MixedQueuesError,
     roles.NoEventsError,
     roles.UnknownQueueError,
     rundir.InUseError,

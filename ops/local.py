@@ -62,7 +62,6 @@ def started(run_dir: RunDir, environ: Mapping[str, str], display: Display, stop:
         port = _free_port(environ.get("PORT") or "8000")
         toml = Path(environ.get("PIPELINE") or PROJECT / "pipeline.toml").resolve()
         rules = config.load(toml)
-        queues = [queue for queue in rules.threads if queue not in rules.on_demand]
         picked = run_dir.ports(SERVER_PORTS, {port})
         store = stores.choose(environ, run_dir.path.resolve() / "records.sqlite", f"http://{HOST}:{picked['dynamodb']}")
         valkey = servers.valkey(run_dir.path / "valkey", picked["valkey"])
@@ -88,7 +87,7 @@ def started(run_dir: RunDir, environ: Mapping[str, str], display: Display, stop:
                 first.append(dynamodb_local.describe(run_dir.path / "dynamodb", picked["dynamodb"]))
             supervisor.start(*first)
             supervisor.run(_role(env, "setup"))
-            consumers = [_consumer(env, "worker", queue) for queue in queues]
+            consumers = [_consumer(env, "worker", *queues) for queues in rules.processes]
             supervisor.start(_ingest(env, port), *consumers, _consumer(env, "sweeper"), *_events(env))
             display.settle()
             stack = Stack(f"http://{HOST}:{port}", os.getpid(), settings)

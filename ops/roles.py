@@ -3,11 +3,9 @@
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from ops import processes
 from ops.signals import stop_event
-from ops.warden import Warden
 from pipeline import config
 from pipeline.adapters import logs, sqs
 from pipeline.adapters.installation import install
@@ -17,8 +15,8 @@ from workers.confine import give_way
 from workers.notices import Notices
 from workers.sweeper import Sweeper
 
-PUT_DOWN = 4_000
-"""Milliseconds that a worker process waits for its threads after SIGTERM; rows are given back within two seconds."""
+ARENAS = {"MALLOC_ARENA_MAX": "2"}
+"""glibc's: else every thread keeps freed memory of its own."""
 
 GRACE = 6.0
 """Seconds for a group of workers to end after SIGTERM."""
@@ -26,6 +24,10 @@ GRACE = 6.0
 
 class UnknownQueueError(Exception):
     """No such queue in pipeline.toml; the text names those there are."""
+
+
+class MixedQueuesError(Exception):
+    """One process cannot work on these queues together; the text says why."""
 
 
 class NoEventsError(Exception):
@@ -66,53 +68,18 @@ def setup() -> None:
     install(settings, publish_originals=config.load(settings.pipeline).publish_originals)
 
 
-def worker(queues: Sequence[str]) -> int:
-    """Become the workers of one queue, or stand over one group of processes for each of several.
-
-    When one group ends so do the others: whoever started us sees it and starts all anew.
+def worker(queues: Sequence[str]) -> None:
+    """Become the worker of these queues, each with threads of its own.
 
     Raises:
         UnknownQueueError: pipeline.toml has no such queue.
+        MixedQueuesError: some of them give way to others, some do not.
     """
     rules = config.load(read_settings().pipeline)
-    threads = rules.threads
-    if unknown := [queue for queue in queues if queue not in threads]:
-        raise UnknownQueueError(f"pipeline.toml has no queue {', '.join(unknown)}; it has {', '.join(threads)}")
-    if len(queues) > 1:
-        return _stand_over([[sys.executable, "-m", "ops.cli", "worker", queue] for queue in queues])
-    (queue,) = queues
-    give_way(rules.nice[queue])
-    processes.replace(_dramatiq(queue, threads[queue]), _tuned(threads[queue], rules.poll[queue]))
-    return 0
-
-
-def _stand_over(commands: Sequence[list[str]]) -> int:
-    stop, warden = stop_event(), Warden()
-    groups: list[processes.Process] = []
-    try:
-        for argv in commands:
-            groups.append(processes.start(argv, env=os.environ, cwd=Path.cwd(), log=None))
-            warden.guard(groups[-1].pid)
-        while not stop.wait(0.2):
-            warden.look()
-            if any(group.poll() is not None for group in groups):
-                return 1
-        return 0
-    finally:
-        processes.end(groups, GRACE)
-        for group in groups:
-            warden.release(group.pid)
-        warden.dismiss()
-
-
-def _dramatiq(queue: str, threads: int) -> list[str]:
-    # Its master looks for dead workers only after it has waited for all to come up, 30 s by default, for the sake of
-    # helper processes that we have none of.
-    times = ["--worker-shutdown-timeout", str(PUT_DOWN), "--worker-fork-timeout", "10"]
-    size = ["--processes", "1", "--threads", str(threads)]
-    return [sys.executable, "-m", "dramatiq", "workers.app:main", *size, *times, "--skip-logging", "--queues", queue]
-
-
-def _tuned(threads: int, poll: float) -> dict[str, str]:
-    """Return our environment with Dramatiq's knobs: nobody holds a message that another could work on."""
-    return {**os.environ, "dramatiq_queue_prefetch": str(threads), "dramatiq_worker_timeout": str(round(1000 * poll))}
+    if unknown := [queue for queue in queues if queue not in rules.threads]:
+        raise UnknownQueueError(f"pipeline.toml has no queue {', '.join(unknown)}; it has {', '.join(rules.threads)}")
+    steps = {rules.nice[queue] for queue in queues}
+    if len(steps) > 1:
+        raise MixedQueuesError(f"{', '.join(queues)} are not equally `nice`: start workers for each of them")
+    give_way(steps.pop())
+    processes.replace([sys.executable, "-m", "workers.app", *queues], {**os.environ, **ARENAS})

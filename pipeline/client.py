@@ -13,6 +13,7 @@ QUEUE = "submit"
 _SCRIPT = """
 if redis.call("hsetnx", KEYS[2], ARGV[1], ARGV[2]) == 1 then
   redis.call("rpush", KEYS[1], ARGV[1])
+  redis.call("publish", "darkroom:calls:submit", "")
 end
 return 1
 """

@@ -84,7 +84,8 @@ class Pipeline:
     how many tasks of one project may run at once, where that is bounded, `memory` the bytes of address space that a
     queue's children get whatever their plan says, `room` the bytes that all pictures decoded at once in one worker
     process may take, `nice` by how much a queue's workers give way to all others, `on_demand` the queues that
-    nobody works on all day, `poll` the seconds between two looks at an empty queue; `give_up`, `backlog` and
+    nobody works on all day, `poll` the seconds between two looks at an empty queue that nobody calls about, `processes`
+    the queues that share a process on one machine; `give_up`, `backlog` and
     `orphan_wait` are seconds. One caller may send `rate` requests, the first number in as many seconds as the second
     says, and be uploading `bytes_at_once`.
     """
@@ -101,6 +102,7 @@ class Pipeline:
     video: VideoSettings
     stages: Mapping[str, Stage]
     poll: Mapping[str, float]
+    processes: tuple[tuple[str, ...], ...]
     threads: Mapping[str, int]
     most_of: Mapping[str, int]
     memory: Mapping[str, int]
@@ -177,6 +179,7 @@ def build(file: schema.File) -> Pipeline:
                 for name, table in file.stages.items()
             }
         ),
+        processes=_processes(file.queues),
         poll=MappingProxyType({name: table.poll for name, table in file.queues.items()}),
         threads=MappingProxyType({name: table.threads for name, table in file.queues.items()}),
         most_of=MappingProxyType(
@@ -200,6 +203,16 @@ def build(file: schema.File) -> Pipeline:
         grants=Grants(**_plain(file.grants)),
         lease=Lease(**{name: round(1000 * seconds) for name, seconds in _plain(file.lease).items()}),
     )
+
+
+def _processes(queues: Mapping[str, schema.Queue]) -> tuple[tuple[str, ...], ...]:
+    """The queues that are always worked on, in the file's order, those that name one process together."""
+    shared: dict[str, tuple[str, ...]] = {}
+    for queue, table in queues.items():
+        if not table.on_demand:
+            name = table.process or f"queue {queue}"
+            shared[name] = (*shared.get(name, ()), queue)
+    return tuple(shared.values())
 
 
 def _terms(table: schema.Retries) -> Terms:

@@ -58,14 +58,15 @@ class StageTable(Table):
 
 
 class Queue(Table):
-    """One class of work, in processes of its own."""
+    """One class of work, done by threads of its own; queues that name one `process` share it on one machine."""
 
     threads: Count
     per_project: Count | None = None
     memory: Bytes | None = None
     nice: Annotated[int, Field(ge=0, le=19)] = 0
     on_demand: bool = False
-    poll: Seconds = 0.1
+    poll: Seconds = 1.0
+    process: str | None = None
 
 
 class DecodingTable(Table):

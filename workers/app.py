@@ -1,13 +1,18 @@
-"""The worker's composition root: `dramatiq workers.app:main -Q QUEUE`."""
+"""The worker's composition root: `python -m workers.app QUEUE...` works on these queues, each by threads of its own."""
 
 import os
 import shutil
+import signal
 import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dramatiq
 
 from pipeline.adapters import logs
+from pipeline.adapters.broker import make_broker
 from pipeline.adapters.wiring import Services, connect
 from pipeline.config import Cache, ConfigError
 from pipeline.settings import SettingsError, read_settings
@@ -15,14 +20,16 @@ from workers.actors import bind
 from workers.cache import DiskCache, ForeignFolderError
 from workers.encoder import find_ffmpeg
 from workers.holding import Shift
-from workers.middleware import HandBack, Tidy
 from workers.pool import Pool
 from workers.room import Room
 from workers.tools import Tools
 
+PUT_DOWN = 4_000
+"""Milliseconds that threads have to come to an end after SIGTERM; rows are given back within two seconds."""
 
-def main() -> None:
-    """Wire this process and make its broker Dramatiq's; exits with every mistake of the settings listed."""
+
+def main(queues: Sequence[str]) -> None:
+    """Work until SIGTERM or Ctrl-C; exits with every mistake of the settings listed."""
     try:
         settings = read_settings()
         logs.configure(json=settings.json_logs, role="worker")
@@ -30,11 +37,34 @@ def main() -> None:
         tools = _tools(services)
     except (SettingsError, ConfigError) as error:
         sys.exit(str(error))
-    services.broker.add_middleware(HandBack(tools.shift))
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
     if tools.cache:
-        services.broker.add_middleware(Tidy(tools.cache))
-    bind(services.broker, tools)
-    dramatiq.set_broker(services.broker)
+        threading.Thread(target=_tidy, args=[tools.cache, over], name="tidy-cache", daemon=True).start()
+    crews = [_crew(services, tools, queue) for queue in queues]
+    for crew in crews:
+        crew.start()
+    over.wait()
+    tools.shift.close()
+    with ThreadPoolExecutor(len(crews)) as pool:
+        list(pool.map(lambda crew: crew.stop(PUT_DOWN), crews))
+
+
+def _crew(services: Services, tools: Tools, queue: str) -> dramatiq.Worker:
+    """Dramatiq's worker for one queue, with a broker of its own: it holds no message that another could work on."""
+    rules, broker = services.pipeline, make_broker(services.settings.redis_url, [queue])
+    bind(broker, tools)
+    timeout, threads = round(1000 * rules.poll[queue]), rules.threads[queue]
+    crew = dramatiq.Worker(broker, queues={queue}, worker_timeout=timeout, worker_threads=threads)
+    crew.queue_prefetch = threads
+    return crew
+
+
+def _tidy(cache: DiskCache, over: threading.Event) -> None:
+    """Delete what the cache keeps for too long, so that nothing stays on the disk of a worker without work."""
+    while not over.wait(cache.idle / 4):
+        cache.expire()
 
 
 def _tools(services: Services) -> Tools:
@@ -81,3 +111,7 @@ def _at_work(pid: int) -> bool:
     except PermissionError:
         return True
     return pid != os.getpid()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -56,8 +56,8 @@ def ours(folder: Path, pipeline: Path, env: Mapping[str, str]) -> Iterator[App]:
     """`make run` with this pipeline."""
     with stack.running(folder, **{**env, "PIPELINE": str(pipeline)}) as up:
         roles = {"ingest": up.pids(["ingest.app"]), "sweeper": up.pids(["sweeper"])}
-        for queue in load(pipeline).threads:
-            roles[queue] = up.pids(["dramatiq", queue])
+        for queues in load(pipeline).processes:
+            roles[" + ".join(queues)] = up.pids(["workers.app", *queues])
         yield App(int(up.url.rpartition(":")[2]), roles)
 
 

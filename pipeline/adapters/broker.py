@@ -1,4 +1,4 @@
-"""Hints and progress on Redis: the stock Dramatiq broker, tuned, and the `Queue` port beside it.
+"""Hints and progress on Redis: Dramatiq's broker, tuned and called (`listening.py`), and the `Queue` port beside it.
 
 Redis may forget everything and no work is lost, so nothing here is retried for long: no upload waits for a hint.
 """
@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from dramatiq import Message
-from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Retries
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from pipeline.adapters.listening import ListeningBroker
 from pipeline.errors import UnavailableError
 from pipeline.progress import Report
 from pipeline.tasks import Hint, stage_of
@@ -51,21 +51,23 @@ _ALWAYS = 1_000_000
 log = logging.getLogger(__name__)
 
 
-def make_broker(url: str, queues: Iterable[str]) -> RedisBroker:
+def make_broker(url: str, queues: Iterable[str]) -> ListeningBroker:
     """The broker that a worker consumes from, its queues declared; nothing is contacted yet.
 
     Dead workers are looked for on every command, not on one of a thousand, which on a quiet installation took many
     minutes. Of Dramatiq's middleware only `Retries` is wanted: time limits, age limits, callbacks and pipelines either
     are the task row's business or lose messages.
     """
-    broker = RedisBroker(  # type: ignore[no-untyped-call]
-        client=_client(url, _WORKER_TIMEOUT, text=False),
+    names = list(queues)
+    broker = ListeningBroker(
+        _client(url, _WORKER_TIMEOUT, text=False),
+        names,
         namespace=NAMESPACE,
         middleware=[Retries()],
         heartbeat_timeout=_HEARTBEAT,
         maintenance_chance=_ALWAYS,
     )
-    for queue in queues:
+    for queue in names:
         broker.declare_queue(queue)
     return broker
 
@@ -76,9 +78,7 @@ def connect(url: str) -> "RedisQueue":
     It does no maintenance: that goes by the caller's clock, and a wrong one would take messages from live workers.
     """
     client = _client(url, _TIMEOUT, text=True)
-    producer = RedisBroker(  # type: ignore[no-untyped-call]
-        client=client, namespace=NAMESPACE, middleware=[], maintenance_chance=0
-    )
+    producer = ListeningBroker(client, (), namespace=NAMESPACE, middleware=[], maintenance_chance=0)
     return RedisQueue(client, producer)
 
 
@@ -104,7 +104,7 @@ class RedisQueue:
     """The `Queue` port. Threads may share it."""
 
     client: Redis
-    producer: RedisBroker
+    producer: ListeningBroker
     _breaker: _Breaker = field(default_factory=_Breaker)
     _reported: dict[tuple[str, str], float] = field(default_factory=dict)
 

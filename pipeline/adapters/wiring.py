@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from dramatiq.brokers.redis import RedisBroker
-
 from pipeline.adapters import aws, broker, dynamodb, s3, webhooks
 from pipeline.adapters.bells import Bells
 from pipeline.adapters.broker import RedisQueue
@@ -34,7 +32,6 @@ class Services:
     queue: RedisQueue
     feed: Feed
     bells: Bells
-    broker: RedisBroker
     webhooks: Receiver | None
 
 
@@ -48,13 +45,12 @@ def connect(settings: Settings) -> Services:
 
     site = Site(settings.url, pipeline.publish_originals)
     ledger = Ledger(records(settings), queue, site, queue_of, pipeline.attempts_of, pipeline.lease)
-    consumed = broker.make_broker(settings.redis_url, pipeline.threads)
     account = aws.account()
     objects = s3.connect(settings.s3_bucket, pipeline.lease.put_timeout / 1000, account)
     pieces = S3Pieces(objects)
     signer = S3Signer(account, settings.s3_public_endpoint, settings.s3_bucket)
     feed, bells, receiver = Feed(settings.redis_url), Bells(settings.redis_url), webhooks.connect(settings)
-    return Services(settings, pipeline, ledger, objects, pieces, signer, queue, feed, bells, consumed, receiver)
+    return Services(settings, pipeline, ledger, objects, pieces, signer, queue, feed, bells, receiver)
 
 
 def records(settings: Settings) -> Records:

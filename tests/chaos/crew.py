@@ -6,6 +6,7 @@ import signal
 import dramatiq
 
 from pipeline.adapters import logs
+from pipeline.adapters.broker import make_broker
 from pipeline.adapters.wiring import connect
 from pipeline.settings import read_settings
 from tests.builders import ffmpeg
@@ -25,10 +26,11 @@ def main() -> None:
     scratch.mkdir(parents=True)
     ledger, queue = services.ledger, services.queue
     tools = Tools(ledger, services.objects, queue, services.pipeline, scratch, ffmpeg(), Shift(), services.webhooks)
-    bind(services.broker, tools)
+    broker = make_broker(services.settings.redis_url, services.pipeline.threads)
+    bind(broker, tools)
     sweeper = Sweeper(ledger.records, queue)
     signal.signal(signal.SIGTERM, lambda *_: sweeper.stopping.set())
-    worker = dramatiq.Worker(services.broker, worker_timeout=100, worker_threads=THREADS)
+    worker = dramatiq.Worker(broker, worker_timeout=100, worker_threads=THREADS)
     worker.start()
     sweeper.run()
     worker.stop()

@@ -15,6 +15,7 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 
 from pipeline.adapters import broker as adapter
+from pipeline.adapters import listening
 from pipeline.adapters.broker import RedisQueue, connect, make_broker
 from pipeline.errors import UnavailableError
 from pipeline.progress import Report
@@ -252,3 +253,53 @@ def test_nothing_is_contacted_before_it_is_needed(refused: str) -> None:
     make_broker(refused, ["light"])
     connect(refused)
     assert threading.active_count() < 50
+
+
+def test_an_idle_worker_is_called(client: "redis.Redis", queue: RedisQueue, redis_url: str) -> None:
+    """It looks by itself once in a minute here: what it takes at all, it was called for, or held until it fell due."""
+    tried: list[str] = []
+
+    def work(media_id: str, key: str) -> None:
+        tried.append(f"{media_id} {key}")
+        if len(tried) == 1:
+            raise dramatiq.errors.Retry(delay=300)
+
+    broker = make_broker(redis_url, ["record"])
+    options = {"max_retries": 3}
+    dramatiq.Actor(work, broker=broker, actor_name="validate", queue_name="record", priority=0, options=options)
+    worker = dramatiq.Worker(broker, queues={"record"}, worker_timeout=60_000, worker_threads=1)
+    worker.start()
+    try:
+        eventually(lambda: [heard for _, heard in client.pubsub_numsub("darkroom:calls:record")] == [1])
+        queue.send([Hint("media_1", "validate", "record")])
+        eventually(lambda: tried == ["media_1 validate"] * 2)
+        queue.send(Hint(f"media_{number}", "validate", "record") for number in range(9))  # more than it has room for
+        eventually(lambda: len(tried) == 11)
+    finally:
+        worker.stop(100)
+
+
+def test_a_worker_that_cannot_hear_looks_often(
+    queue: RedisQueue, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deaf(_ear: listening.Ear) -> None:
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(listening.Ear, "_hear", deaf)
+    taken: list[str] = []
+    broker = make_broker(redis_url, ["light"])
+
+    def work(media_id: str, key: str) -> None:
+        taken.append(f"{media_id} {key}")
+
+    dramatiq.Actor(work, broker=broker, actor_name="validate", queue_name="light", priority=0, options={})
+    worker = dramatiq.Worker(broker, queues={"light"}, worker_timeout=60_000, worker_threads=1)
+    worker.start()
+    try:
+        eventually(lambda: len(worker.consumers) == 2)
+        queue.send([Hint("media_1", "validate", "light")])
+        eventually(lambda: len(taken) == 1)
+        queue.send([Hint("media_2", "validate", "light")])
+        eventually(lambda: len(taken) == 2)
+    finally:
+        worker.stop(100)

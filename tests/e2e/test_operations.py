@@ -108,7 +108,7 @@ def test_a_media_that_failed_is_redriven_by_its_reason(stack: Running, tmp_path:
     """Its original is taken away by a stranger before it is looked at, and brought back."""
     objects = stack.services().objects
     photo = builders.photo(tmp_path / "photo.jpg", (340, 240))
-    (images,) = stack.pids(["dramatiq", "images"])
+    (images,) = stack.pids(["workers.app", "images"])
     os.killpg(images, signal.SIGSTOP)
     try:
         media_id = stack.upload(photo)

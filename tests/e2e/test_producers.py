@@ -109,7 +109,7 @@ def test_a_job_that_can_never_work_is_logged_and_kept_as_a_dead_letter(stack: Ru
     drop(client, "missing", projectId="fine", key="import/none.jpg")
     drop(client, "malformed", projectId="fine", kay="import/none.jpg")
     wait_for(lambda: client.zcard("dramatiq:submit.XQ") == 3, 60)
-    log = (stack.run_dir.path / "logs" / "worker-submit.log").read_text()
+    log = (stack.run_dir.path / "logs" / "worker-light-record-submit.log").read_text()
     assert "project_id_invalid" in log
     assert "object_missing" in log
 

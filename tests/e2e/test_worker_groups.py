@@ -1,24 +1,26 @@
-"""`darkroom worker A B`, as the transcode container runs it: a process group for each queue, one fate."""
+"""`darkroom worker A B`, as the transcode container runs it: one process, threads for each queue."""
 
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import redis
+
 from ops import leftovers
 from ops.leftovers import MARK
+from pipeline.adapters.listening import CALLS
 from tests.backends import Backend
 from tests.processes import session_nice
 from tests.serving import wait_for
 from tests.stack import ROOT
 
 
-@contextmanager
-def worker(folder: Path, redis_url: str, s3: Backend) -> Iterator[subprocess.Popen[bytes]]:
-    env = {
+def environment(folder: Path, redis_url: str, s3: Backend) -> dict[str, str]:
+    return {
         **os.environ,
         **s3.env,
         MARK: str(folder),
@@ -28,51 +30,44 @@ def worker(folder: Path, redis_url: str, s3: Backend) -> Iterator[subprocess.Pop
         "SCRATCH_DIR": str(folder / "scratch"),
         "PIPELINE": str(ROOT / "pipeline.toml"),
     }
+
+
+@contextmanager
+def worker(queues: Sequence[str], env: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The command, once its threads hear the calls of all its queues."""
+    client = redis.Redis.from_url(env["REDIS_URL"])
     with (folder / "log").open("wb") as log:
-        argv = [sys.executable, "-m", "ops.cli", "worker", "video-short", "backfill"]
+        argv = [sys.executable, "-m", "ops.cli", "worker", *queues]
         process = subprocess.Popen(argv, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True)
     try:
-        # The command, the warden, and for each queue Dramatiq's master and its worker.
-        wait_for(lambda: len(groups(folder)) == 4 and len(workers(folder)) == 2, 60)
+        channels = [CALLS + queue for queue in queues]
+        wait_for(lambda: all(heard for _, heard in client.pubsub_numsub(*channels)), 60)
         yield process
     finally:
         process.kill()
         process.wait()
         leftovers.end(folder)
+        client.close()
 
 
-def groups(folder: Path) -> set[int]:
-    """The process groups of the command."""
-    return {os.getpgid(pid) for pid in leftovers.find(folder)}
-
-
-def workers(folder: Path) -> list[int]:
-    """Dramatiq's worker processes: those that lead no group."""
-    return [pid for pid in leftovers.find(folder) if os.getpgid(pid) != pid]
-
-
-def test_sigterm_is_passed_on(tmp_path: Path, redis_url: str, s3: Backend) -> None:
-    with worker(tmp_path, redis_url, s3) as process:
+def test_several_queues_share_one_process_which_ends_when_asked_to(tmp_path: Path, redis_url: str, s3: Backend) -> None:
+    with worker(["video-short", "video-long"], environment(tmp_path, redis_url, s3), tmp_path) as process:
+        assert leftovers.find(tmp_path) == [process.pid]
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0
-        wait_for(lambda: leftovers.find(tmp_path) == [], 5)
-
-
-def test_when_one_group_dies_all_end(tmp_path: Path, redis_url: str, s3: Backend) -> None:
-    with worker(tmp_path, redis_url, s3) as process:
-        os.kill(workers(tmp_path)[0], signal.SIGKILL)
-        assert process.wait(20) == 1
-        wait_for(lambda: leftovers.find(tmp_path) == [], 5)
-
-
-def test_none_survives_the_command(tmp_path: Path, redis_url: str, s3: Backend) -> None:
-    with worker(tmp_path, redis_url, s3) as process:
-        process.kill()
-        wait_for(lambda: leftovers.find(tmp_path) == [], 15)
+        assert leftovers.find(tmp_path) == []
 
 
 def test_a_queue_that_gives_way_does_so(tmp_path: Path, redis_url: str, s3: Backend) -> None:
-    with worker(tmp_path, redis_url, s3):
+    with worker(["backfill"], environment(tmp_path, redis_url, s3), tmp_path) as process:
         ours = os.getpriority(os.PRIO_PROCESS, 0)
-        found = {os.getpriority(os.PRIO_PROCESS, pid) - ours: session_nice(pid) for pid in workers(tmp_path)}
-        assert found in ({0: 0, 10: 10}, {0: None, 10: None})
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) - ours == 10
+        assert session_nice(process.pid) in {10, None}
+
+
+def test_it_does_so_alone(tmp_path: Path, redis_url: str, s3: Backend) -> None:
+    argv = [sys.executable, "-m", "ops.cli", "worker", "backfill", "light"]
+    env = environment(tmp_path, redis_url, s3)
+    refused = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert refused.stderr == "backfill, light are not equally `nice`: start workers for each of them\n"

@@ -31,7 +31,7 @@ def stack(tmp_path: Path) -> Iterator[Running]:
 
 def test_a_worker_does_not_grow(stack: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photos = [builders.photo(tmp_path / f"photo.{kind}", (1600, 1200)) for kind in KINDS]
-    (worker,) = stack.pids(["dramatiq", "images"])
+    (worker,) = stack.pids(["workers.app", "images"])
     seen: list[int] = []
     for start in range(0, PHOTOS, AT_ONCE):
         sent = [stack.upload(photos[number % len(photos)]) for number in range(start, min(start + AT_ONCE, PHOTOS))]
@@ -43,7 +43,7 @@ def test_a_worker_does_not_grow(stack: Running, tmp_path: Path, capsys: pytest.C
     with capsys.disabled():
         sys.stdout.write(f"\nworker with template: {min(early) >> 20} MB early, {min(late) >> 20} MB after {PHOTOS}\n")
     assert min(late) <= GROWTH * min(early)
-    wait_for(lambda: len(family(worker)) <= 3, 30)  # Dramatiq's master, its worker, the template
+    wait_for(lambda: len(family(worker)) <= 2, 30)  # the worker and its template
 
 
 def taken(pid: int) -> int:

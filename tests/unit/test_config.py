@@ -141,4 +141,8 @@ def test_a_ladder_without_rungs_is_refused(tmp_path: Path) -> None:
 
 def test_a_queue_is_looked_at_as_often_as_it_says() -> None:
     poll = load(TOML).poll
-    assert (poll["images"], poll["light"]) == (0.04, 0.1)
+    assert (poll["submit"], poll["light"]) == (0.2, 1.0)
+
+
+def test_queues_that_name_a_process_share_it() -> None:
+    assert load(TOML).processes == (("light", "record", "submit"), ("images",), ("video-short", "video-long"))
