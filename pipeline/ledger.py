@@ -11,7 +11,7 @@ from pipeline import projectrows, protocol
 from pipeline.changes import Change, Key, RefusedError, Row, Update
 from pipeline.errors import LeaseLostError, PermanentError
 from pipeline.events import Deleted, Event, Redriven
-from pipeline.lifecycle import Site, Step, admits, advance, quiet_at
+from pipeline.lifecycle import Site, Step, admits, advance, owed, quiet_at
 from pipeline.media import Media
 from pipeline.ports import Queue, Records
 from pipeline.protocol import Lease
@@ -120,13 +120,19 @@ class Ledger:
         if self.wanted(task) is None:
             raise LeaseLostError
 
-    def commit(self, task: Task, event: Event, known: Media | None = None) -> Media:
+    def commit(self, task: Task, event: Event, known: Media | None = None, *, going_on: bool = False) -> Media:
         """Make a plan or upload task's outcome count, once, with all that it makes owed; returns the record after it.
 
-        `known` is the record as the caller wrote it last: the transaction finds out whether it still is that, and only
-        if not is it read. Raises `LeaseLostError` when another holder came first or the record does not want the task.
+        `known` is the record as the caller saw it last: the transaction finds out whether it still is that, and only
+        if not is it read. Who is `going_on` with the task that is `following` keeps it: nobody is hinted at that.
+        Raises `LeaseLostError` when another holder came first or the record does not want the task.
         """
-        return self._settle(task, event, lambda now: protocol.done(task, now), known)
+        return self._settle(task, event, lambda now: protocol.done(task, now), known, going_on=going_on)
+
+    def following(self, before: Media, after: Media, queue: str) -> str | None:
+        """The task that came to be owed in between and that workers of the queue do, if there is one."""
+        fresh = (key for key in owed(after) if key not in owed(before))
+        return next((key for key in fresh if self.queue_of(after, key) == queue), None)
 
     def die(self, task: Task, event: Event, reason: str, error: str) -> Media:
         """Bury our own task: no attempt left, or none would help."""
@@ -198,8 +204,17 @@ class Ledger:
             self.queue.changed(media.project_id, media.id)
             return step.media
 
-    def _settle(self, task: Task, event: Event, ending: Callable[[int], Change], known: Media | None = None) -> Media:
+    def _settle(
+        self,
+        task: Task,
+        event: Event,
+        ending: Callable[[int], Change],
+        known: Media | None = None,
+        *,
+        going_on: bool = False,
+    ) -> Media:
         """Law 1, the row's end in the same transaction: read, advance, write if unchanged; a lost race starts over."""
+        since = known if going_on else None
         there: set[str] = set()  # rows that somebody inserted before us: they are owed already
         while True:
             claimed = Claimed(task, known) if known is not None else self.wanted(task)
@@ -220,7 +235,8 @@ class Ledger:
                 refused = (changes[index] for index in refusal.failed)
                 there |= {change.key.range for change in refused if change.key.table == "tasks" and change.key.range}
                 continue
-            self.hint(step.media, (*step.insert, *step.arm))
+            kept = since and self.following(since, step.media, task.queue)
+            self.hint(step.media, [key for key in (*step.insert, *step.arm) if key != kept])
             self.queue.changed(media.project_id, media.id)
             return step.media
 

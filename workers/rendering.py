@@ -19,7 +19,6 @@ from pipeline.errors import (
 )
 from pipeline.events import Died, Event
 from pipeline.ledger import Claimed
-from pipeline.lifecycle import owed
 from pipeline.media import Media
 from pipeline.retries import LONGEST_MESSAGE_DELAY
 from pipeline.tasks import CONTROL, Task
@@ -52,8 +51,9 @@ class Turn:
         return self.claimed.task
 
     def commit(self, event: Event) -> None:
-        """Make the outcome count."""
-        self.persist(lambda: self.outcome.append(self.tools.ledger.commit(self.task, event)))
+        """Make the outcome count; the task that follows stays with this worker."""
+        task, media, commit = self.task, self.claimed.media, self.tools.ledger.commit
+        self.persist(lambda: self.outcome.append(commit(task, event, media, going_on=True)))
 
     def close(self, *also: Change) -> None:
         """End a task that leaves the record alone."""
@@ -84,8 +84,8 @@ class Envelope:
     def take(self, media_id: str, key: str) -> int | None:
         """Do the task if it is due and wanted, and then the one that it made owed, if that is of the same queue.
 
-        So a photo is fetched once, and waits once. Others were hinted at that task as well: whoever claims it first
-        does it. Returns the ms after which the task wants a hint again, or None.
+        So a photo is fetched once, and waits once. Nobody else is hinted at that task, unless this worker dies before
+        it has claimed it: then the sweeper does. Returns the ms after which the task wants a hint again, or None.
         """
         with Desk(self.tools.scratch) as desk:
             delay, following = self._take(media_id, key, desk)
@@ -133,12 +133,8 @@ class Envelope:
 
     def _following(self, turn: Turn) -> str | None:
         """The task that the turn's commit made owed and that this queue's workers do, if there is one."""
-        for after in turn.outcome:
-            before = owed(turn.claimed.media)
-            for key in owed(after):
-                if key not in before and self.tools.ledger.queue_of(after, key) == turn.task.queue:
-                    return key
-        return None
+        media, queue, following = turn.claimed.media, turn.task.queue, self.tools.ledger.following
+        return next((following(media, after, queue) for after in turn.outcome), None)
 
     def _attempt(self, turn: Turn) -> tuple[str, int | None]:
         """The attempt's outcome for the log, and the delay before the next one, in ms."""

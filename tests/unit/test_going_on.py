@@ -15,6 +15,7 @@ from tests.world import PIPELINE, World
 from workers.desk import Desk
 from workers.holding import Shift
 from workers.rendering import Envelope, Turn
+from workers.sweeper import Sweeper
 from workers.tools import Tools
 
 PHOTO = {"parts": ["thumbnail"], "recipe": "0123abcd"}
@@ -66,9 +67,23 @@ def test_a_photo_is_done_in_one_go_on_one_desk(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_others_were_hinted_at_it_all_the_same(tmp_path: Path) -> None:
+def test_nobody_else_is_hinted_at_it(tmp_path: Path) -> None:
     bench = Bench(tmp_path, PHOTO)
     bench.take()
+    assert [hint.key for hint in bench.world.inbox.take()] == ["validate", "record#ready#0"]
+
+
+def test_a_worker_that_dies_before_it_goes_on_is_noticed_by_the_sweeper(tmp_path: Path) -> None:
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    bench = Bench(tmp_path, PHOTO)
+    bench.between = die
+    with pytest.raises(KeyboardInterrupt):
+        bench.take()
+    bench.world.inbox.take()
+    bench.world.records.turn(6_000)
+    Sweeper(bench.world.records, bench.world.inbox).sweep()
     assert "thumbnail" in [hint.key for hint in bench.world.inbox.take()]
 
 
