@@ -11,14 +11,15 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.rig.meter import cpu
 from pipeline.config import load
 from tests import builders
 from workers.decoding import ask
 from workers.inspection import question
+from workers.pool import Pool
 from workers.processes import Children
 
 ROUNDS = 3
-_TICK = os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -26,8 +27,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--times", type=int, default=50)
     parser.add_argument("--file", type=Path)
+    parser.add_argument("--files", type=int, help="that a child sees, instead of what pipeline.toml says")
     options = parser.parse_args()
-    rules, children = load(Path("pipeline.toml")), Children()
+    rules = load(Path("pipeline.toml"))
+    children = Children(pool=Pool(files=options.files or rules.files))
     with TemporaryDirectory() as name:
         folder = Path(name)
         source = options.file or builders.photo(folder / "photo.jpg", (64, 48))
@@ -38,8 +41,8 @@ def main() -> None:
         }
         for asked in ("inspect", "stills", "develop"):
             ask(asked, request, folder, children)  # starts the template
-            template = children.pool.template(asked).pid
-            warm = best(options.times, partial(ask, asked, request, folder, children), partial(cpu_of, template))
+            template = children.pool.template(asked).pid or 0
+            warm = best(options.times, partial(ask, asked, request, folder, children), partial(cpu, [template]))
             bare = alone(asked, request, options.times)
             sys.stdout.write(
                 f"{asked:8} warm {warm:7.2f} ms, bare {bare:7.2f} ms, more by {warm - bare:5.2f} ms of CPU\n"
@@ -67,12 +70,6 @@ def alone(asked: str, request: dict[str, object], times: int) -> float:
         os._exit(0)
     os.wait()
     return float(json.loads(os.read(reader, 100)))
-
-
-def cpu_of(pid: int | None) -> float:
-    """Seconds of CPU that a process and the children it has reaped have taken."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / _TICK
 
 
 if __name__ == "__main__":

@@ -83,9 +83,9 @@ class Pipeline:
     `metadata` is what a photo's record tells of its making, `threads` the number of worker threads by queue, `most_of`
     how many tasks of one project may run at once, where that is bounded, `memory` the bytes of address space that a
     queue's children get whatever their plan says, `room` the bytes that all pictures decoded at once in one worker
-    process may take, `nice` by how much a queue's workers give way to all others, `on_demand` the queues that
-    nobody works on all day, `poll` the seconds between two looks at an empty queue that nobody calls about, `processes`
-    the queues that share a process on one machine; `give_up`, `backlog` and
+    process may take, `files` how many photos one child may decode, `nice` by how much a queue's workers give way to all
+    others, `on_demand` the queues that nobody works on all day, `poll` the seconds between two looks at an empty queue
+    that nobody calls about, `processes` the queues that share a process on one machine; `give_up`, `backlog` and
     `orphan_wait` are seconds. One caller may send `rate` requests, the first number in as many seconds as the second
     says, and be uploading `bytes_at_once`.
     """
@@ -107,6 +107,7 @@ class Pipeline:
     most_of: Mapping[str, int]
     memory: Mapping[str, int]
     room: int
+    files: int
     nice: Mapping[str, int]
     on_demand: frozenset[str]
     uploads: Uploads
@@ -189,6 +190,7 @@ def build(file: schema.File) -> Pipeline:
             {name: table.memory for name, table in file.queues.items() if table.memory is not None}
         ),
         room=file.decoding.memory,
+        files=file.decoding.files,
         on_demand=frozenset(name for name, table in file.queues.items() if table.on_demand),
         nice=MappingProxyType({name: table.nice for name, table in file.queues.items()}),
         uploads=Uploads(**_plain(file.ingest)),

@@ -73,6 +73,7 @@ class DecodingTable(Table):
     """What reading pictures may take."""
 
     memory: Bytes = 2 * 2**30
+    files: Count = 50
 
 
 class LimitsTable(Table):

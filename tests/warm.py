@@ -1,4 +1,4 @@
-"""Children of one pool for all tests of a process: its templates are started once."""
+"""Children of one pool for all tests of a process, kept as a worker keeps them: its templates are started once."""
 
 from functools import cache
 
@@ -13,4 +13,4 @@ def children() -> Children:
 
 @cache
 def _pool() -> Pool:
-    return Pool()
+    return Pool(files=50)

@@ -79,7 +79,7 @@ def _tools(services: Services) -> Tools:
         Shift(),
         services.webhooks,
         _cache(settings.scratch, services.pipeline.cache),
-        Pool(Room(services.pipeline.room)),
+        Pool(Room(services.pipeline.room), services.pipeline.files),
     )
 
 

@@ -1,7 +1,8 @@
-"""The worker's side of a child that was forked from a template: one question, one answer, one end.
+"""The worker's side of a child that was forked from a template: its questions, its answers, its end.
 
 Four lines lead to it. On the leash its template says first the child's id and last how it ended, and kills it when the
-worker lets go; the others are pipes for the request, the answer, and what decoders print.
+worker lets go; the others are pipes for requests, answers, and what decoders print. An answer that speaks against
+nobody is followed by a word: that the child waits for more, or that it has done.
 """
 
 import json
@@ -17,6 +18,7 @@ from typing import Any
 
 from workers.endings import ChildDeadlineError, ChildOutputError, TemplateLostError, failure
 
+_WAITS = b"\nmore\n"  # `workers/confined/child.py`
 _ANSWER = 4 * 2**20  # bytes accepted
 _TAIL = 4 * 2**10  # bytes kept
 _READ = 2**16  # bytes, what a pipe holds
@@ -29,8 +31,11 @@ class NotForkedError(TemplateLostError):
     """The template died before it had forked the child: nobody has seen the request."""
 
 
-def fork(control: socket.socket) -> "Forked":
-    """A child of the template at the other end of `control`; if that is gone, the child will be found missing."""
+def fork(control: socket.socket, after: Callable[[], object]) -> "Forked":
+    """A child of the template at the other end of `control`; if that is gone, the child will be found missing.
+
+    `after` is called when it has been buried.
+    """
     leash, far_leash = socket.socketpair()
     (far_requests, requests), (answers, far_answers), (errors, far_errors) = os.pipe(), os.pipe(), os.pipe()
     far = [far_leash.detach(), far_requests, far_answers, far_errors]
@@ -38,14 +43,19 @@ def fork(control: socket.socket) -> "Forked":
         socket.send_fds(control, [b"f"], far)
     for descriptor in far:
         os.close(descriptor)
-    return Forked(leash.detach(), requests, answers, errors)
+    return Forked((leash.detach(), requests, answers, errors), after)
 
 
 class Forked:
-    """One child, watched by the thread that asks it. The four descriptors are its own: `bury` closes them."""
+    """One child, watched by the thread that asks it. The four descriptors are its own: `bury` closes them.
 
-    def __init__(self, leash: int, requests: int, answers: int, errors: int) -> None:
-        self._leash, self._requests, self._answers, self._errors = leash, requests, answers, errors
+    `asked` counts its questions; `sound`: its last answer spoke against nobody; `waits`: it can be asked again.
+    """
+
+    def __init__(self, lines: tuple[int, int, int, int], after: Callable[[], object]) -> None:
+        self.asked, self.sound, self.waits = 0, False, False
+        self._leash, self._requests, self._answers, self._errors = lines
+        self._after = after
         self._mutex = threading.Lock()
         self._ending: BaseException | None = None
         self._over_at = math.inf  # when to stop listening, once it is gone or should be
@@ -61,11 +71,39 @@ class Forked:
                     leash.shutdown(socket.SHUT_WR)
 
     def attend(self, question: str, terms: dict[str, Any], request: bytes, deadline: float) -> bytes:
-        """Ask, listen, and hold it to its time in seconds, until it is gone; returns the answer."""
+        """Ask, listen, and hold it to its time in seconds, until it waits for more or is gone; returns the answer."""
+        self.asked += 1
+        self.sound = self.waits = False
         asked = json.dumps({"question": question, **terms}).encode()
         self._converse(bytearray(b"\n".join((asked, request, b""))), deadline)
         if self._ending is not None:
             raise self._ending
+        self.waits = self._answer.endswith(_WAITS)
+        if not self.waits:
+            self._mourn()
+        answer, _, word = bytes(self._answer).partition(b"\n")
+        self.sound = word != b""
+        return answer
+
+    def idle(self) -> bool:
+        """Whether it waits for more, as far as is known."""
+        with suppress(BlockingIOError):  # nothing was said of its end
+            self.waits = self._heed() and len(self._leashed.split()) == 1
+        return self.waits and self._ending is None
+
+    def bury(self) -> None:
+        """Let go of it, once it is gone: the template kills it if it still runs."""
+        if self.waits:
+            self.end(TemplateLostError("dismissed"))
+            self._converse(bytearray(), _KILLED)
+        with self._mutex:
+            self._ending = self._ending or TemplateLostError("buried")
+            for descriptor in (self._leash, self._requests, self._answers, self._errors):
+                os.close(descriptor)
+        self._after()
+
+    def _mourn(self) -> None:
+        """Raise what its end says against it."""
         match self._leashed.split():
             case []:
                 raise NotForkedError("the template died before it could fork")
@@ -73,17 +111,11 @@ class Forked:
                 raise TemplateLostError("the template died, and its children with it")
             case [_, status] if int(status):  # as `subprocess` has it
                 raise failure(int(status), self._noted.decode(errors="replace"))
-        return bytes(self._answer)
-
-    def bury(self) -> None:
-        """Let go of it: the template kills it if it still runs."""
-        with self._mutex:
-            self._ending = self._ending or TemplateLostError("buried")
-            for descriptor in (self._leash, self._requests, self._answers, self._errors):
-                os.close(descriptor)
 
     def _converse(self, unsent: bytearray, deadline: float) -> None:
         ends_at = time.monotonic() + deadline
+        self._answer.clear()
+        self._noted.clear()
         with selectors.DefaultSelector() as lines:
             for line, event, handle in (
                 (self._leash, selectors.EVENT_READ, self._heed),
@@ -93,7 +125,7 @@ class Forked:
             ):
                 os.set_blocking(line, False)
                 lines.register(line, event, handle)
-            while lines.get_map() and time.monotonic() < self._over_at:
+            while lines.get_map() and time.monotonic() < self._over_at and not self._answer.endswith(_WAITS):
                 for key, _ in lines.select(_TICK):
                     goes_on: Callable[[], bool] = key.data
                     if not goes_on():

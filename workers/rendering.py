@@ -112,7 +112,8 @@ class Envelope:
         stage = self.tools.pipeline.stage(key)
         memory = self.tools.pipeline.memory.get(claimed.task.queue)
         elsewhere = stage.big not in {None, claimed.task.queue}
-        children = Children(memory=memory, elsewhere=elsewhere, pool=self.tools.pool)
+        owner = claimed.media.project_id
+        children = Children(memory=memory, elsewhere=elsewhere, pool=self.tools.pool, owner=owner)
         holding = Holding(ledger, claimed.task, since, stage.timeout, children)
         turn = Turn(self.tools, claimed, holding, desk)
         with self.tools.shift.hold(holding):

@@ -1,4 +1,4 @@
-"""Room for what is decoded at the same time in one worker process, so that its threads cannot add up to too much."""
+"""Room for what one worker process decodes at a time, so that its children cannot add up to too much."""
 
 import threading
 from collections import deque
@@ -18,26 +18,39 @@ class Room:
     _waiting: deque[object] = field(default_factory=deque, repr=False)
     _changed: threading.Condition = field(default_factory=threading.Condition, repr=False)
 
-    @contextmanager
-    def taken(self, amount: int, wait: Callable[[], None]) -> Iterator[None]:
-        """Hold so many bytes for the length of a with block; more than there are at all means all of them.
+    def take(self, amount: int, wait: Callable[[], None]) -> object:
+        """Hold so many bytes until the ticket that this returns is given to `free`; more than there are means all.
 
-        `wait` is called while there is no room: it raises to give up.
+        `wait` is called whenever there is no room: it makes some, or raises to give up.
         """
         ticket, amount = object(), min(amount, self.most)
         with self._changed:
+
+            def fits() -> bool:
+                return self._waiting[0] is ticket and sum(self._taken.values()) + amount <= self.most
+
             self._waiting.append(ticket)
             try:
-                while self._waiting[0] is not ticket or sum(self._taken.values()) + amount > self.most:
-                    self._changed.wait(_TICK)
+                while not fits():
                     wait()
+                    self._changed.wait_for(fits, _TICK)
                 self._taken[ticket] = amount
             finally:
                 self._waiting.remove(ticket)
                 self._changed.notify_all()
+        return ticket
+
+    def free(self, ticket: object) -> None:
+        """Give back what was taken."""
+        with self._changed:
+            del self._taken[ticket]
+            self._changed.notify_all()
+
+    @contextmanager
+    def taken(self, amount: int, wait: Callable[[], None]) -> Iterator[None]:
+        """Hold so many bytes for the length of a with block."""
+        ticket = self.take(amount, wait)
         try:
             yield
         finally:
-            with self._changed:
-                del self._taken[ticket]
-                self._changed.notify_all()
+            self.free(ticket)

@@ -15,7 +15,7 @@ _CONFINE = Path(__file__).with_name("confine.py")
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
-def start(
+def start(  # noqa: PLR0913 - the terms of a program belong together, and the caller names each
     argv: Sequence[str],
     *,
     cwd: Path,
@@ -24,16 +24,17 @@ def start(
     file_size: int | None = None,
     nice: int = 0,
     stdin: socket | None = None,
+    tunables: str | None = None,
 ) -> Process:
     """A program in a session of its own, its standard streams pipes, but for a given `stdin`; terms as `Children.run`.
 
-    It dies with the calling thread (Linux).
+    `tunables` are those of glibc, which others ignore. It dies with the calling thread (Linux).
     """
     terms = {"parent": os.getpid(), "memory": memory, "cpu": cpu, "file_size": file_size, "nice": nice}
     return subprocess.Popen(
         [sys.executable, "-I", "-S", str(_CONFINE), json.dumps(terms), *argv],
         cwd=cwd,
-        env=_environment(cwd),
+        env=_environment(cwd) | ({"GLIBC_TUNABLES": tunables} if tunables else {}),
         stdin=subprocess.PIPE if stdin is None else stdin.fileno(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

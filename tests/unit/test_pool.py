@@ -1,4 +1,4 @@
-"""Warm children: forked for one question each, confined, and gone when it is answered, whatever died."""
+"""Warm children: confined, bounded, and gone when the question is answered, whatever died."""
 
 import json
 import os
@@ -16,6 +16,7 @@ import pytest
 from pipeline.errors import LeaseLostError
 from tests import builders
 from tests.processes import eventually, gone
+from tests.questions import program
 from tests.unit.test_inspection import LIMITS
 from workers.endings import (
     ChildDeadlineError,
@@ -30,70 +31,6 @@ from workers.processes import Children
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone can forbid it")
 
-QUESTIONS = {
-    "echo": "def answer(request): return request",
-    "hang": """
-import os, time
-def answer(request):
-    with open(request["pid"] + ".new", "w") as file: file.write(str(os.getpid()))
-    os.rename(request["pid"] + ".new", request["pid"])
-    time.sleep(600)
-""",
-    "look": """
-import os, resource
-def answer(request):
-    names = "AS CPU FSIZE NOFILE CORE".split()
-    held = []
-    for number in range(256):
-        try: os.fstat(number)
-        except OSError: continue
-        held.append(number)
-    status = open("/proc/self/status").read() if os.path.exists("/proc/self/status") else ""
-    adjusted = "/proc/self/oom_score_adj"
-    return {"environment": sorted(os.environ), "open": held, "status": status, "cwd": os.getcwd(),
-            "adjusted": open(adjusted).read() if os.path.exists(adjusted) else "",
-            "limits": {name: resource.getrlimit(getattr(resource, "RLIMIT_" + name))[1] for name in names}}
-""",
-    "forbidden": """
-import ctypes, os, signal, socket, subprocess
-def refused(act):
-    try: act()
-    except PermissionError: return True
-    except OSError as error: return error.errno
-    return False
-def answer(request):
-    return {"socket": refused(lambda: socket.socket()), "fork": refused(os.fork),
-            "exec": refused(lambda: os.execv("/bin/true", ["true"])),
-            "kill": refused(lambda: os.kill(os.getppid(), signal.SIGTERM))}
-""",
-    "threads": """
-import threading
-def answer(request):
-    seen = []
-    thread = threading.Thread(target=seen.append, args=(1,))
-    thread.start()
-    thread.join()
-    return {"seen": seen}
-""",
-    "allocate": "def answer(request): return {'length': len(bytearray(request['bytes']))}",
-    "abort": "import os\ndef answer(request): os.abort()",
-    "segfault": "import ctypes\ndef answer(request): ctypes.string_at(8)",
-    "spin": "def answer(request):\n while True: pass",
-    "shout": "def answer(request): return {'much': 'x' * 5_000_000}",
-    "fail": "def answer(request): raise ZeroDivisionError('of ours')",
-    "print": "def answer(request):\n import os; os.write(1, b'noise'); print('noise'); return {}",
-    "remember": "seen = []\ndef answer(request): seen.append(1); return {'seen': len(seen)}",
-}
-"""Modules that a child answers by, as `workers.confined.NAME` would."""
-
-
-START = """
-import sys
-import workers.confined
-workers.confined.__path__.append({folder!r})
-from workers.confined.template import main
-main(sys.argv[1:])
-"""
 WORKER = """
 import sys
 from pathlib import Path
@@ -109,16 +46,14 @@ Children(pool=Pool(program=(str(folder / "start.py"),))).ask(
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("questions")
-    for name, code in QUESTIONS.items():
-        (folder / f"{name}.py").write_text(code)
-    (folder / "start.py").write_text(START.format(folder=str(folder)))
+    program(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def pool(folder: Path) -> Pool:
-    """A pool whose templates know the questions of this file as well."""
-    return Pool(program=(str(folder / "start.py"),))
+    """A pool whose templates know the questions of these tests as well."""
+    return Pool(program=program(folder))
 
 
 @pytest.fixture
@@ -179,7 +114,7 @@ def test_a_question_is_answered(put: Ask) -> None:
 def test_nothing_leaks_in(put: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made up")
     seen = put("look")
-    allowed = {"PATH", "HOME", "TMPDIR", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
+    allowed = {"PATH", "HOME", "TMPDIR", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "GLIBC_TUNABLES"}
     assert set(seen["environment"]) <= allowed
     assert seen["open"] == [0, 1, 2, 3]
     assert seen["cwd"] == str(tmp_path.resolve())

@@ -18,7 +18,8 @@ from workers.endings import (
     ChildOutputError,
     ChildStalledError,
 )
-from workers.processes import Children, Finished, OnLine
+from workers.processes import Children
+from workers.programs import Finished, OnLine
 
 LONG = 60.0
 STUBBORN = (

@@ -10,17 +10,19 @@ from workers.confined.refusal import RefusedError
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def serve(answer: Answer, request: dict[str, Any]) -> bytes:
-    """The answer to a request. A refused file is an answer too, and so is one that needs more memory (bytes, or null).
+def serve(answer: Answer, request: dict[str, Any]) -> tuple[bytes, bool]:
+    """The answer to a request, and whether it is one that was hoped for.
 
-    A fault of ours is an exception.
+    A refused file is an answer too, and so is one that needs more memory (bytes, or null). A fault of ours is an
+    exception.
     """
+    result: dict[str, Any]
     try:
-        result = answer(request)
+        return json.dumps(answer(request)).encode(), True
     except RefusedError as refused:
         result = {"refused": refused.reason}
     except NeedsMoreError as error:
         result = {"needs": error.needed}
     except MemoryError:
         result = {"needs": None}
-    return json.dumps(result).encode()
+    return json.dumps(result).encode(), False
