@@ -1,4 +1,4 @@
-"""`python -I -m workers.confined.template MODULE...`: has imported the decoders, and is forked for each file.
+"""`python -I -m workers.confined.template MODULE...`: has imported the decoders, and is forked for children.
 
 It decodes nothing and reads nothing of anybody's: a byte on its standard input, a socket to the worker, brings the four
 lines of a child (`workers/forked.py`). It has one thread, so that a fork is safe. When the worker is gone it ends, and
