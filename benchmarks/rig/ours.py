@@ -8,9 +8,12 @@ from typing import Any
 import structlog
 
 from benchmarks.peers.laps import Job, serve
+from ops.downloads import PROJECT
+from pipeline.config import load
 from pipeline.renditions import Still
 from workers.confined.stills import answer
 from workers.images import stills
+from workers.pool import Pool
 from workers.processes import Children
 
 PIXELS = 100_000_000
@@ -22,8 +25,8 @@ def bare(file: str, job: Job) -> None:
 
 
 def childlike() -> Callable[[str, Job], None]:
-    """What the stage calls; the children are those of one worker."""
-    children = Children()
+    """What the stage calls; the children are those of one worker, kept as it keeps them."""
+    children = Children(pool=Pool(files=load(PROJECT / "pipeline.toml").files))
 
     def make(file: str, job: Job) -> None:
         wanted = [Still.from_dict(each) for each in job["stills"]]
