@@ -2,6 +2,7 @@
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import NoReturn
 
 from starlette.applications import Starlette
@@ -45,6 +46,7 @@ from ingest.uploads import Uploads
 from ingest.watching import Watches
 from pipeline import apikeys
 from pipeline.adapters import logs, wiring
+from pipeline.adapters.herald import Herald
 from pipeline.adapters.quotas import Rates, SharedBytes
 from pipeline.adapters.wiring import Services
 from pipeline.config import ConfigError
@@ -140,7 +142,9 @@ def main() -> None:
     except (SettingsError, ConfigError, ForbiddenBindError) as error:
         sys.exit(str(error))
     logs.configure(json=settings.json_logs, role="ingest")
-    serve(create(services, access), settings.host, settings.port)
+    herald = Herald(services.queue)
+    services = replace(services, ledger=replace(services.ledger, queue=herald))
+    serve(create(services, access), settings.host, settings.port, herald.close)
 
 
 def _allowances(services: Services) -> Allowances:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+from collections.abc import Callable
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -47,17 +48,23 @@ class BoundedHead(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """Leaves cancelled requests the time to end by the rules."""
+    """Leaves cancelled requests the time to end by the rules; `farewell`, in a thread, is the last that is done."""
+
+    def __init__(self, config: uvicorn.Config, farewell: Callable[[], None]) -> None:
+        """Nothing is served yet."""
+        super().__init__(config)
+        self._farewell = farewell
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, let requests finish, cancel the rest and wait for those."""
         await super().shutdown(sockets)
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=TAKING_BACK)
+        await asyncio.get_running_loop().run_in_executor(None, self._farewell)
 
 
-def serve(app: ASGIApp, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT, and at most `FINISHING` + `TAKING_BACK` seconds longer."""
+def serve(app: ASGIApp, host: str, port: int, farewell: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT, and at most `FINISHING` + `TAKING_BACK` seconds longer, and the farewell."""
     config = uvicorn.Config(
         app,
         host=host,
@@ -74,4 +81,4 @@ def serve(app: ASGIApp, host: str, port: int) -> None:
     )
     # uvicorn ends with the signal it got. Python's own way with SIGINT would wait for threads that a hung S3 holds.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    Server(config).run()
+    Server(config, farewell).run()

@@ -102,6 +102,7 @@ async def _remade(request: Request, media: Media) -> Response | None:
 
 def created(request: Request, media_id: str, url: str, key: str, status: int = 201) -> Response:
     """The answer to whoever brought a media in."""
-    status_url = str(request.url_for("media", media_id=media_id))
+    # What `url_for` says of the route `media`, which looks through all routes each time.
+    status_url = f"{request.base_url}api/media/{media_id}"
     body = {"success": True, "mediaId": media_id, "url": url, "s3Key": key, "statusUrl": status_url}
     return JSONResponse(body, status, {"Location": status_url})

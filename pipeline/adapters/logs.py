@@ -6,6 +6,7 @@ JSON where machines read it, columns on a terminal. What other libraries log by 
 import logging
 import re
 import sys
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -36,6 +37,8 @@ _SECRETS = (
     # The password of redis://:password@host.
     re.compile(r"(?<=://)[^/\s@]+(?=@)"),
 )
+# What any of these must have in it; most strings have nothing of it, and are looked at once.
+_SUSPECT = re.compile(r"X-Amz-|Authorization:|Bearer|://|[\x00-\x08\x0b-\x1f\x7f-\x9f]", re.IGNORECASE)
 
 
 def configure(*, json: bool, role: str) -> None:
@@ -79,8 +82,13 @@ def clean(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return {name: value if name.startswith("_") else _cleaned(name, value) for name, value in event.items()}
 
 
+@lru_cache(maxsize=512)
+def _secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
+
+
 def _cleaned(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever was logged
-    if _SECRET_NAME.search(name):
+    if _secret(name):
         return REDACTED
     match value:
         case str():
@@ -94,6 +102,8 @@ def _cleaned(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever was logge
 
 
 def _redacted(text: str) -> str:
+    if not _SUSPECT.search(text):
+        return text
     for secret in _SECRETS:
         text = secret.sub(REDACTED, text)
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -17,6 +17,7 @@ from dramatiq.brokers.redis import RedisBroker
 from pipeline.adapters import broker as adapter
 from pipeline.adapters import listening
 from pipeline.adapters.broker import RedisQueue, connect, make_broker
+from pipeline.adapters.herald import Herald
 from pipeline.errors import UnavailableError
 from pipeline.progress import Report
 from pipeline.tasks import Hint
@@ -78,6 +79,39 @@ def test_a_hint_is_a_message_to_the_actor_of_its_stage(client: "redis.Redis", qu
     assert (message["actor_name"], message["queue_name"]) == ("transcode", "video-short")
     assert message["kwargs"] == {"media_id": "media_0", "key": "transcode#0000"}
     assert client.lrange("dramatiq:video-short", 0, -1) == [message["options"]["redis_message_id"]]
+
+
+def test_a_herald_has_many_hints_sent_at_once_and_workers_take_them(
+    client: "redis.Redis", queue: RedisQueue, redis_url: str
+) -> None:
+    herald, seen = Herald(queue), set[str]()
+    with client.pubsub() as line:  # type: ignore[no-untyped-call]
+        line.subscribe("darkroom:changes:p")
+        for number in range(300):
+            assert herald.send([Hint(f"media_{number}", "validate", "light")]) == 0
+            herald.changed("p", f"media_{number}")
+        herald.close()
+        assert client.llen("dramatiq:light") == client.hlen("dramatiq:light.msgs") == 300
+        told = [
+            message for _ in range(301) if (message := line.get_message(timeout=10)) and message["type"] == "message"
+        ]
+    assert [json.loads(message["data"]) for message in told] == [[f"media_{number}"] for number in range(300)]
+    broker = make_broker(redis_url, ["light"])
+    worker = working(broker, "validate", "light", lambda media_id, key: seen.add(f"{media_id} {key}"))
+    try:
+        eventually(lambda: len(seen) == 300)
+        eventually(lambda: client.hlen("dramatiq:light.msgs") == 0)
+    finally:
+        worker.stop()
+    assert seen == {f"media_{number} validate" for number in range(300)}
+
+
+def test_a_herald_lets_go_of_what_redis_does_not_take(hung: str) -> None:
+    herald = Herald(connect(hung))
+    herald.send(hints(5))
+    herald.close()  # which returns
+    herald.changed("p", "media_1")
+    herald.close()
 
 
 def test_hints_reach_dramatiqs_workers(queue: RedisQueue, redis_url: str) -> None:
