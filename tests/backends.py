@@ -11,11 +11,12 @@ from typing import NoReturn
 import boto3
 import pytest
 
-from ops import downloads, dynamodb_local, ports, servers
+from ops import dynamodb_local, ports, servers
 from ops.child import Child
 from ops.probes import http_status
 from ops.processes import CommandFailedError
 from ops.supervisor import GaveUpError, Supervisor
+from tests.fetching import fetched
 
 BUCKET = "media"
 
@@ -106,7 +107,7 @@ def dynamodb_ministack(start: Starter) -> Backend:
 
 def ministack(folder: Path, port: int) -> Child:
     """Describe Ministack, an imitation of DynamoDB."""
-    home = downloads.once("ministack", lambda target: downloads.install("requirements-ministack.lock", target))
+    home = fetched("ministack")
     folder.mkdir()
     return Child(
         name="ministack",

@@ -11,9 +11,10 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import pytest
 
-from ops import downloads, node, processes, servers
+from ops import node, processes, servers
 from pipeline.adapters.bucket import setup_bucket
 from tests.backends import BUCKET, Backend, unavailable
+from tests.fetching import fetched
 from tests.frontdoor import Bucket, records
 from tests.interruptions import CONTENT, MIB, ONCE, PATIENCE, RATE, arrived, cut, project
 from tests.proxy import Proxy
@@ -86,7 +87,7 @@ def test_tus_js_client(client: str, server: Ingest, wire: Proxy, bucket: Bucket,
 
 def test_tuspy(server: Ingest, wire: Proxy, bucket: Bucket, file: Path, tmp_path: Path) -> None:
     try:
-        home = downloads.once("tuspy", lambda folder: downloads.install("requirements-tuspy.lock", folder))
+        home = fetched("tuspy")
     except processes.CommandFailedError as error:
         unavailable(str(error))
     project_id = project()

@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from ops import downloads, node, servers
+from ops import node, servers
 from ops.processes import CommandFailedError
 from pipeline.adapters.bucket import setup_bucket
 from tests.backends import BUCKET, Backend, unavailable
 from tests.documents import block
+from tests.fetching import fetched
 from tests.frontdoor import Bucket, records
 from tests.interruptions import CONTENT, ONCE, PATIENCE, RATE, arrived, cut, project
 from tests.proxy import Proxy
@@ -151,6 +152,6 @@ def javascript(folder: Path, code: str, origin: str) -> None:
 
 def installed(name: str) -> Path:
     try:
-        return downloads.once(name, lambda target: downloads.install(f"requirements-{name}.lock", target))
+        return fetched(name)
     except CommandFailedError as error:
         unavailable(str(error))

@@ -10,8 +10,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from ops import downloads, node, ports, processes, servers
+from ops import node, ports, processes, servers
 from tests.backends import unavailable
+from tests.fetching import fetched
 from tests.frontdoor import MB, Bucket, records, settles
 from tests.interruptions import CONTENT, RATE, arrived, cut, project
 from tests.multipart import CONTENT_TYPE, PNG, file, form
@@ -101,8 +102,7 @@ def test_express(server: Ingest, tmp_path: Path) -> None:
 def test_fastapi(server: Ingest, tmp_path: Path) -> None:
     folder, port = EXAMPLES / "fastapi", next(ports.free())
     try:
-        lock = "examples/fastapi/requirements.lock"
-        home = downloads.once("fastapi", lambda target: downloads.install(lock, target))
+        home = fetched("fastapi")
     except processes.CommandFailedError as error:
         unavailable(str(error))
     command = (sys.executable, "-m", "uvicorn", "main:app", "--port", str(port))

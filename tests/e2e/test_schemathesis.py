@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ops import downloads, servers
+from ops import servers
 from ops.processes import CommandFailedError
 from tests.backends import unavailable
+from tests.fetching import fetched
 from tests.serving import ROOT, Ingest, ingest
 
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "2")
@@ -20,8 +21,7 @@ EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "2")
 def home() -> Path:
     """Schemathesis, in packages of its own since it brings many."""
     try:
-        lock = "requirements-schemathesis.lock"
-        return downloads.once("schemathesis", lambda target: downloads.install(lock, target))
+        return fetched("schemathesis")
     except CommandFailedError as error:
         unavailable(str(error))
 
