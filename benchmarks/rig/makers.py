@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rig.contenders import PEERS, python_packages
-from benchmarks.rig.meter import Cost, Meter
+from benchmarks.rig.meter import Cost, Meter, pss
 from ops import node, servers
 from ops.downloads import PROJECT
 from pipeline.renditions import EFFORTS, Still
@@ -82,7 +82,7 @@ class Running:
 
     def lap(self) -> Cost:
         """Go once round the files; raises RuntimeError when the program fails."""
-        with Meter([self.process.pid]) as meter:
+        with Meter([self.process.pid], pss) as meter:
             self._say("go\n")
         return meter.cost
 

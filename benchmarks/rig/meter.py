@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ MB = 1e6
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU and elapsed time in seconds, peak resident memory in bytes: of all processes, summed."""
+    """CPU and elapsed time in seconds, peak memory in bytes: of all processes, summed."""
 
     cpu: float
     wall: float
@@ -34,9 +34,10 @@ class Meter:
     which the kernel keeps and which is reset when the block begins.
     """
 
-    def __init__(self, pids: Iterable[int]) -> None:
-        """Measure these and what they start."""
+    def __init__(self, pids: Iterable[int], memory: Callable[[Iterable[int]], int] | None = None) -> None:
+        """Measure these and what they start; `memory` is `rss`, or `pss` for programs that fork."""
         self._roots = tuple(pids)
+        self._memory = memory or rss
         self._over = threading.Event()
         self._seen = 0
         self.cost = Cost(0, 0, 0)
@@ -61,7 +62,7 @@ class Meter:
 
     def _watch(self) -> None:
         while not self._over.wait(_LOOK):
-            self._seen = max(self._seen, rss(self._roots))
+            self._seen = max(self._seen, self._memory(self._roots))
 
 
 def tree(roots: Iterable[int]) -> set[int]:
@@ -86,6 +87,19 @@ def cpu(roots: Iterable[int]) -> float:
 def rss(roots: Iterable[int]) -> int:
     """Bytes resident in the trees; pages that processes share count for each of them."""
     return sum(int(stat[21]) * _PAGE for pid in tree(roots) if (stat := _stat(pid)))
+
+
+def pss(roots: Iterable[int]) -> int:
+    """Bytes resident in the trees; a page that processes share is divided among them. Dearer to look at than `rss`."""
+    return sum(_proportional(pid) for pid in tree(roots))
+
+
+def _proportional(pid: int) -> int:
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def _stat(pid: int) -> list[str]:

@@ -1,4 +1,7 @@
-"""Programs that make stills, side by side on the same files: speed by CPU, memory, bytes and likeness."""
+"""Programs that make stills, side by side on the same files: speed by CPU, memory, bytes and likeness.
+
+Memory is that of a program and all it started, a page that several of them share counted once.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack

@@ -7,8 +7,9 @@ from PIL import Image, ImageChops, ImageStat
 
 from pipeline.renditions import Still
 from tests import builders
-from workers.confined import stills
-from workers.confined.streaming import shrunk
+from workers.confined import pixels, stills
+from workers.confined.colour import PROFILE
+from workers.confined.streaming import resampled, shrunk
 
 SCENE = Image.effect_mandelbrot((2400, 1600), (-2.0, -1.0, 1.0, 1.0), 100)
 
@@ -31,6 +32,20 @@ def test_what_streams_by_is_what_would_have_been_resampled(scale: int, tmp_path:
     with Image.open(source) as whole:
         whole.draft(None, (2400 // scale, 1600 // scale))
         assert difference(made, whole.resize((1100, 733), Image.Resampling.LANCZOS)) < 2
+
+
+@pytest.mark.parametrize("size", [(1100, 733), (2400, 1), (1, 1600), (300, 200), (2399, 1599)])
+def test_both_resample_alike(size: tuple[int, int]) -> None:
+    picture = Image.merge("RGB", (SCENE, SCENE.transpose(Image.Transpose.ROTATE_180), SCENE))
+    made = resampled(picture, size)
+    assert made is not None
+    assert difference(made, picture.resize(size, Image.Resampling.LANCZOS)) < 2
+
+
+def test_a_picture_keeps_its_profile_when_it_is_resampled() -> None:
+    picture = Image.new("RGB", (1000, 1000), "red")
+    picture.info = {PROFILE: b"profile"}
+    assert pixels.resample(picture, (100, 100)).info == {PROFILE: b"profile"}
 
 
 @pytest.mark.parametrize("orientation", [1, 6])

@@ -1,9 +1,12 @@
 """Kinds of pixels, how the unusual ones become usual, and how fewer are made of many."""
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from PIL import Image
+
+from workers.confined import streaming
 
 PLAIN = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "LAB"})
 """Modes of eight bits a channel that can be resampled as they are."""
@@ -21,6 +24,7 @@ _EIGHT = 255
 # First average to this many times the target, then resample: measured as sharp, at a third of the time.
 _GAP = 2.0
 _FILTER = Image.Resampling.LANCZOS
+_MANY = 250_000  # pixels
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
@@ -52,7 +56,17 @@ def resample(image: Image.Image, size: tuple[int, int], box: Box | None = None) 
     if image.size == size and (box or whole) == whole:
         return image
     mode = image.mode
+    if mode == "RGB" and (box or whole) == whole and _fewer(size, image.size):
+        shrunk = streaming.resampled(image, size)
+        if shrunk is not None:
+            shrunk.info = dict(image.info)
+            return shrunk
     if mode in MULTIPLIED:
         image = image.convert(MULTIPLIED[mode])
     image = image.resize(size, _FILTER, box, _GAP)
     return image.convert(mode) if mode in MULTIPLIED else image
+
+
+def _fewer(size: tuple[int, int], than: tuple[int, int]) -> bool:
+    """Whether so many pixels go that handing them to libvips and back costs less than it saves."""
+    return math.prod(than) >= _MANY and size[0] <= than[0] and size[1] <= than[1]

@@ -23,8 +23,9 @@ def placeholder(picture: Image.Image) -> dict[str, Any]:
 
     The data URI is a tiny blurred WebP to stretch over the picture's place, under 400 bytes.
     """
-    small = picture.convert("RGBA")
+    small = picture.copy()
     small.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
+    small = small.convert("RGBA")
     hashed = thumbhash(small.width, small.height, small.tobytes())
     return {"thumbHash": base64.b64encode(hashed).decode(), "color": _dominant(small), "dataUri": _blurred(small)}
 
@@ -44,11 +45,16 @@ def _blurred(small: Image.Image) -> str:
 
 def _dominant(small: Image.Image) -> str:
     """The most frequent of a few colours that the visible pixels are sorted into; white if none is visible."""
-    pixels = small.tobytes()
-    visible = b"".join(pixels[at : at + 3] for at in range(0, len(pixels), 4) if pixels[at + 3] >= _VISIBLE)
-    if not visible:
+    hidden = sum(small.getchannel("A").histogram()[:_VISIBLE])
+    if hidden == small.width * small.height:
         return "#ffffff"
-    sorted_in = Image.frombytes("RGB", (len(visible) // 3, 1), visible).quantize(_COLOURS)
+    seen = _visible(small.tobytes()) if hidden else small.convert("RGB")
+    sorted_in = seen.quantize(_COLOURS)
     counts = sorted_in.histogram()
     first = 3 * counts.index(max(counts))
     return "#" + bytes((sorted_in.getpalette() or [])[first : first + 3]).hex()
+
+
+def _visible(pixels: bytes) -> Image.Image:
+    colours = b"".join(pixels[at : at + 3] for at in range(0, len(pixels), 4) if pixels[at + 3] >= _VISIBLE)
+    return Image.frombytes("RGB", (len(colours) // 3, 1), colours)

@@ -5,13 +5,14 @@ are, but for ties in rounding.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import mul
+from operator import add, mul, sub
 
 MOST = 100
 """The longest side in pixels that the format provides for."""
 
+_FULL = 255
 _DETAIL = 7  # luminance coefficients along the longer side
 _DETAIL_WITH_ALPHA = 5
 
@@ -32,32 +33,32 @@ def thumbhash(width: int, height: int, rgba: bytes) -> bytes:
     """
     if max(width, height) > MOST:
         raise ValueError(f"{width} x {height} pixels are too many; the longest side may have {MOST}")
-    reds, greens, blues = (rgba[band::4] for band in range(3))
+    planes = (rgba[band::4] for band in range(3))
     alphas = [alpha / 255 for alpha in rgba[3::4]]
     opacity = sum(alphas)
     has_alpha = opacity < width * height
-    planes = [_over_mean(plane, alphas, opacity) for plane in (reds, greens, blues)]
-    pixels = list(zip(*planes, strict=True))
+    red, green, blue = ((_over_mean(plane, alphas, opacity) if has_alpha else plane) for plane in planes)
     detail = (_DETAIL_WITH_ALPHA if has_alpha else _DETAIL) / max(width, height)
     across, down = (max(1, _round(detail * side)) for side in (width, height))
     size = (width, height)
-    light = _transform([(r + g + b) / 3 for r, g, b in pixels], size, (max(3, across), max(3, down)))
-    yellow = _transform([(r + g) / 2 - b for r, g, b in pixels], size, (3, 3))
-    red = _transform([r - g for r, g, _ in pixels], size, (3, 3))
-    opaque = _transform(alphas, size, (5, 5)) if has_alpha else None
+    warm, twice_blue = list(map(add, red, green)), map(add, blue, blue)
+    light = _transform(map(add, warm, blue), 3 * _FULL, size, (max(3, across), max(3, down)))
+    yellow = _transform(map(sub, warm, twice_blue), 2 * _FULL, size, (3, 3))
+    reddish = _transform(map(sub, red, green), _FULL, size, (3, 3))
+    opaque = _transform(alphas, 1, size, (5, 5)) if has_alpha else None
     landscape = width > height
     head = (
         _round(63 * light.mean)
         | _round(31.5 + 31.5 * yellow.mean) << 6
-        | _round(31.5 + 31.5 * red.mean) << 12
+        | _round(31.5 + 31.5 * reddish.mean) << 12
         | _round(31 * light.scale) << 18
         | has_alpha << 23
         | (down if landscape else across) << 24
         | _round(63 * yellow.scale) << 27
-        | _round(63 * red.scale) << 33
+        | _round(63 * reddish.scale) << 33
         | landscape << 39
     )
-    body = [*light.rest, *yellow.rest, *red.rest]
+    body = [*light.rest, *yellow.rest, *reddish.rest]
     encoded = head.to_bytes(5, "little")
     if opaque:
         body.extend(opaque.rest)
@@ -67,24 +68,28 @@ def thumbhash(width: int, height: int, rgba: bytes) -> bytes:
     return encoded + bytes(low | high << 4 for low, high in zip(nibbles[::2], nibbles[1::2], strict=True))
 
 
-def _over_mean(plane: bytes, alphas: Sequence[float], opacity: float) -> list[float]:
+def _over_mean(plane: bytes, alphas: Sequence[float], opacity: float) -> Sequence[float]:
     """One colour laid over its own mean, as the picture will be laid over its page."""
-    mean = sum(value / 255 * alpha for value, alpha in zip(plane, alphas, strict=True)) / opacity if opacity else 0.0
-    return [mean * (1 - alpha) + value / 255 * alpha for value, alpha in zip(plane, alphas, strict=True)]
+    mean = sum(map(mul, plane, alphas)) / opacity if opacity else 0.0
+    return [mean * (1 - alpha) + value * alpha for value, alpha in zip(plane, alphas, strict=True)]
 
 
-def _transform(channel: Sequence[float], size: tuple[int, int], terms: tuple[int, int]) -> _Channel:
-    """The lower left triangle of the channel's two-dimensional cosine transform, `terms` wide and high."""
+def _transform(values: Iterable[float], unit: float, size: tuple[int, int], terms: tuple[int, int]) -> _Channel:
+    """The lower left triangle of a channel's two-dimensional cosine transform, `terms` wide and high.
+
+    `unit` is the value that stands for 1.
+    """
     width, height = size
     across, down = terms
-    rows = [channel[start : start + width] for start in range(0, width * height, width)]
+    channel = list(values)
+    columns = [channel[start::width] for start in range(width)]
     mean, rest = 0.0, []
     for cy in range(down):
-        column = [math.cos(math.pi / height * cy * (y + 0.5)) for y in range(height)]
-        folded = [sum(map(mul, column, values)) for values in zip(*rows, strict=True)]
+        falling = [math.cos(math.pi / height * cy * (y + 0.5)) for y in range(height)]
+        folded = [sum(map(mul, falling, column)) for column in columns]
         for cx in range(math.ceil(across * (down - cy) / down)):
             wave = (math.cos(math.pi / width * cx * (x + 0.5)) for x in range(width))
-            value = sum(map(mul, wave, folded)) / (width * height)
+            value = sum(map(mul, wave, folded)) / (width * height * unit)
             if cx or cy:
                 rest.append(value)
             else:
