@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ingest.problems import ProblemError, reply
 from pipeline.errors import UnavailableError
 
-log = structlog.get_logger(__name__)  # named, it need not look for its caller's name on each line
+log = structlog.get_logger()
 
 CLIENT_GONE = 499
 """What the log gives as the status when nobody was left to answer (nginx's number for it)."""

@@ -12,7 +12,8 @@ _HOME = re.compile(rf"(?:projects/{PROJECT_ID.pattern}/media|renditions/{PROJECT
 def new_media_id() -> str:
     """`media_` + a UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then random, so that ids sort by time."""
     millis = time.time_ns() // 1_000_000
-    value = millis << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
+    chance = secrets.randbits(74)
+    value = millis << 80 | 0x7 << 76 | chance >> 62 << 64 | 0b10 << 62 | chance & (1 << 62) - 1
     return f"media_{value:032x}"
 
 

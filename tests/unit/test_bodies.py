@@ -43,6 +43,32 @@ def test_a_client_that_falls_silent_is_given_up() -> None:
     assert (caught.value.code, caught.value.status) == ("request_timeout", 408)
 
 
+def test_time_in_which_nobody_reads_is_not_the_clients() -> None:
+    read: list[bytes] = []
+
+    async def slowly() -> None:
+        messages = [body(b"a", more=True), body(b"b", more=True)]
+        async for chunk in chunks(received(messages), Patience(idle=0.02)):
+            read.append(chunk)
+            await asyncio.sleep(0.1)
+
+    with pytest.raises(ProblemError) as caught:
+        asyncio.run(asyncio.wait_for(slowly(), 20))
+    assert caught.value.code == "request_timeout"
+    assert read == [b"a", b"b"]
+
+
+def test_whoever_is_cancelled_while_it_reads_is_cancelled() -> None:
+    async def cancelled() -> None:
+        reading = asyncio.create_task(whole(received([body(b"a", more=True)])))
+        await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+
+    asyncio.run(cancelled())
+
+
 def test_a_client_that_leaves_is_told_apart() -> None:
     with pytest.raises(ClientDisconnect):
         asyncio.run(whole(received([body(b"a", more=True), {"type": "http.disconnect"}])))
