@@ -12,7 +12,7 @@ from pipeline.probes import Probe
 from pipeline.renditions import Poster, Still, freeze
 from pipeline.storyboards import Preview, Storyboard
 
-REVISION = 2
+REVISION = 3
 """Of the code that makes videos: raise it when the same settings give other files, so that they get new keys."""
 
 
@@ -20,6 +20,7 @@ _GAPS = (
     5  # keyframe gaps in a chunk at least: it decodes half a gap on average to reach its start, a tenth of the whole
 )
 _UNHEARD = Fraction(1, 2000)  # seconds: half the resolution of Matroska's clock
+_DELAY = Fraction(1, 20)  # seconds: more than the 2,112 samples that an AAC encoder may put before the sound
 _SLIVER = 0.25  # of a chunk: a rest no longer than that is left to the last one, and so is a duration told too long
 
 
@@ -161,13 +162,17 @@ def picture_end(probe: Probe) -> float:
 
 
 def phase(probe: Probe, rate: Fraction) -> Fraction:
-    """Seconds from the grid of frames that begins with the file to the pictures; at most half a frame either way.
+    """Seconds from the grid of frames that begins with the file to the pictures.
 
-    Taken from the pictures and from the sound alike: they then fall on the grid, and together as in the original.
+    Taken from the pictures and from the sound alike: they then fall on the grid, and together as in the original. The
+    grid's frame before them is theirs, unless that leaves out more of the sound before them than an encoder's delay.
     """
     late = Fraction(probe.video_start - probe.start_time).limit_denominator(10**6)
-    off = late - round(late * rate) / rate
-    return off if abs(off) > _UNHEARD else Fraction()
+    frame = math.floor((late + _UNHEARD) * rate) / rate
+    off = late - frame
+    if abs(off) <= _UNHEARD:
+        return Fraction()
+    return off if off <= _DELAY else off - 1 / rate
 
 
 def _encoding(probe: Probe, config: Config) -> VideoPlan:

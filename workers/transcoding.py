@@ -5,7 +5,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from pipeline.plan import Plan, VideoPlan, phase, picture_end
+from pipeline.plan import Plan, VideoPlan, picture_end
 from workers import video as ffmpeg
 from workers.endings import ChildFailedError
 from workers.jobs import File, Job, Made, Promise
@@ -66,8 +66,8 @@ def _check(job: Job, source: ffmpeg.Source, start: int, stop: int | None, frames
     if frames == (stop or 0) - start or (stop is None and start + frames >= _declared(job, video) - _VAGUE):
         return
     slack = math.ceil(_SLACK * Fraction(video.rate))
-    rate = Fraction(video.rate)
-    last = (_last_packet(job, ffmpeg.tail(job.ffmpeg, source, video, start)) - phase(job.probe, rate)) * rate
+    listing = ffmpeg.tail(job.ffmpeg, source, video, start)
+    last = (_last_packet(job, listing) - ffmpeg.zero(source, job.probe, video)) * Fraction(video.rate)
     if last > start + frames + slack or (stop is not None and last > stop - 1):
         raise FrameCountError(f"{job.part} has {frames} frames, and there is picture after them")
 

@@ -1,6 +1,7 @@
 """The command lines that encode a video in parts: chunks of its picture on every rung, and all its sound.
 
-All timestamps count from the start of the container, so that sound and picture encoded apart stay together.
+All timestamps count from the start of the container, so that sound and picture encoded apart stay together. Where that
+start lies is the probe's to say: builds of ffmpeg differ in it, and some take it from the streams that are read alone.
 """
 
 from dataclasses import dataclass
@@ -21,30 +22,35 @@ _MOST_CHANNELS = 8  # that ffmpeg knows a layout for, and so how to mix down
 _PREROLL = Fraction(1, 4)  # seconds decoded before a chunk, for filters that look back
 _INDEXED = ("mov", "matroska", "avi")  # containers with an index that seeking is exact by
 
-_CLOCK = ("-copyts", "-start_at_zero")
+_CLOCK = "-copyts"
 
 
 @dataclass(frozen=True)
 class Source:
     """A file to read video from: its path, the index of the video stream, whether seeking in it is exact.
 
-    `remuxed` says that `remux` made it, so that its timestamps count from zero already.
+    `begins` is the timestamp in seconds that all others count from.
     """
 
     path: Path
     stream: int
     exact: bool
-    remuxed: bool = False
+    begins: float
 
 
 def original(path: Path, probe: Probe) -> Source:
     """The original as a source. One whose seeking is not exact is read from its start for every chunk."""
-    return Source(path, probe.video_stream, _container(probe) in _INDEXED)
+    return Source(path, probe.video_stream, _container(probe) in _INDEXED, probe.start_time)
 
 
 def copied(path: Path) -> Source:
     """The file that `remux` made as a source."""
-    return Source(path, 0, exact=True, remuxed=True)
+    return Source(path, 0, exact=True, begins=0.0)
+
+
+def zero(source: Source, probe: Probe, video: VideoPlan) -> Fraction:
+    """The timestamp in seconds that becomes 0: sound and picture keep their distance, and pictures meet the grid."""
+    return Fraction(source.begins).limit_denominator(10**6) + phase(probe, Fraction(video.rate))
 
 
 def needs_remux(probe: Probe, video: VideoPlan) -> bool:
@@ -59,8 +65,8 @@ def needs_remux(probe: Probe, video: VideoPlan) -> bool:
 def remux(program: str, source: Source, target: Path) -> list[str]:
     """Copy the video stream into Matroska, whose index makes seeking exact; timestamps then count from zero."""
     stream = opened(source.path, fflags="+genpts")[str(source.stream)]
-    kept = {**BARE, "avoid_negative_ts": "disabled"}
-    return argv(program, stream.output(file_of(target), format="matroska", codec="copy", **kept), *_CLOCK)
+    kept = {**BARE, "avoid_negative_ts": "disabled", "output_ts_offset": f"{-source.begins:.6f}"}
+    return argv(program, stream.output(file_of(target), format="matroska", codec="copy", **kept), _CLOCK)
 
 
 def chunk(program: str, source: Source, probe: Probe, video: VideoPlan, span: tuple[int, int | None]) -> list[str]:
@@ -70,7 +76,7 @@ def chunk(program: str, source: Source, probe: Probe, video: VideoPlan, span: tu
     Segments are numbered through the whole video.
     """
     start, stop = span
-    frames = _constant_rate(_seek(source, video, start, threads=video.threads, **cap(probe)), probe, video, span)
+    frames = _constant_rate(source, probe, video, span)
     outputs: list[Any] = []
     for rung, below in zip(video.rungs, [*video.rungs[1:], None], strict=True):
         size = rung.width, rung.height
@@ -79,13 +85,13 @@ def chunk(program: str, source: Source, probe: Probe, video: VideoPlan, span: tu
             halves = scaled.filter_multi_output("split")
             scaled, frames = halves[0], halves[1]
         outputs.append(scaled.output(f"{rung.name}/index.m3u8", **_rung(rung, video, start, stop)))
-    return argv(program, merged(*outputs), *REPORT, *_clock(source))
+    return argv(program, merged(*outputs), *REPORT, _CLOCK)
 
 
 def tail(program: str, source: Source, video: VideoPlan, start: int) -> list[str]:
     """List the packets of the video stream from a frame on, undecoded, as `stream, dts, pts, ...` lines (framecrc)."""
     packets = _seek(source, video, start).output("pipe:1", format="framecrc", codec="copy")
-    return argv(program, packets, *_clock(source))
+    return argv(program, packets, _CLOCK)
 
 
 def audio(program: str, source: Path, probe: Probe, video: VideoPlan) -> list[str]:
@@ -93,40 +99,37 @@ def audio(program: str, source: Path, probe: Probe, video: VideoPlan) -> list[st
     sound = opened(source)[str(probe.audio_stream)]
     if probe.audio_channels > _MOST_CHANNELS:
         sound = sound.filter("channelmap", map="0|1", channel_layout="stereo")
-    sound = _in_phase(sound, "asetpts", probe, video).filter("aresample", SAMPLE_RATE, **{"async": 1, "first_pts": 0})
+    sound = _counted_from(zero(original(source, probe), probe, video), sound, "asetpts")
+    sound = sound.filter("aresample", SAMPLE_RATE, **{"async": 1, "first_pts": 0})
     rate = video.audio.bitrate if video.audio else None
     coding = {"codec:a": "aac", "b:a": rate, "ac": 2, "ar": SAMPLE_RATE}
-    return argv(program, sound.output("index.m3u8", **coding, **_segments(video, 0, ".")), *REPORT, *_CLOCK)
+    return argv(program, sound.output("index.m3u8", **coding, **_segments(video, 0, ".")), *REPORT, _CLOCK)
 
 
 def _seek(source: Source, video: VideoPlan, start: int, **options: Any) -> Any:  # noqa: ANN401
     """Open before a frame: at the keyframe there, for where frames vary in length the one shown may be long past."""
     if start and source.exact:
-        options["ss"] = f"{float(video.seconds(start) - _PREROLL):.6f}"
+        options["ss"] = f"{source.begins + float(video.seconds(start) - _PREROLL):.6f}"
         options["noaccurate_seek"] = None
-        options["seek_timestamp"] = int(source.remuxed)
+        options["seek_timestamp"] = 1
     return opened(source.path, **options)[str(source.stream)]
 
 
-def _clock(source: Source) -> tuple[str, ...]:
-    return _CLOCK[:1] if source.remuxed else _CLOCK
-
-
-def _constant_rate(stream: Any, probe: Probe, video: VideoPlan, span: tuple[int, int | None]) -> Any:  # noqa: ANN401
+def _constant_rate(source: Source, probe: Probe, video: VideoPlan, span: tuple[int, int | None]) -> Any:  # noqa: ANN401
     """Frames numbered from the start of the video, cut by number: exact at any rate, and at every seam."""
     start, stop = span
     begins = video.seconds(start)
+    stream = deinterlaced(_seek(source, video, start, threads=video.threads, **cap(probe)), probe)
     # A picture that begins after the sound is shown from the start of the sound.
     late = begins <= max(0, probe.video_start - probe.start_time)
     filled = {"start_time": f"{float(begins):.6f}"} if late else {}
-    frames = _in_phase(deinterlaced(stream, probe), "setpts", probe, video).filter("fps", fps=video.rate, **filled)
+    frames = _counted_from(zero(source, probe, video), stream, "setpts").filter("fps", fps=video.rate, **filled)
     ends = {"start_pts": start, **({} if stop is None else {"end_pts": stop})}
     return frames.filter("trim", **ends)
 
 
-def _in_phase(stream: Any, setter: str, probe: Probe, video: VideoPlan) -> Any:  # noqa: ANN401
-    off = phase(probe, Fraction(video.rate))
-    return stream.filter(setter, f"PTS-{float(off):.6f}/TB") if off else stream
+def _counted_from(zero: Fraction, stream: Any, setter: str) -> Any:  # noqa: ANN401
+    return stream.filter(setter, f"PTS-{float(zero):.6f}/TB") if zero else stream
 
 
 def coding(rung: FittedRung, video: VideoPlan) -> dict[str, Any]:

@@ -64,7 +64,8 @@ def test_it_plays_switches_and_seeks(library: Path, tmp_path: Path, builds: int)
     root.mkdir()
     for name, path in files.items():
         (root / name).symlink_to(path)
-    # hls.js knows no edit lists: after each discontinuity it is two frames late, skips the hole, and misses the end.
+    # hls.js knows no edit lists: after each discontinuity it is two frames late, skips the hole, and misses the end
+    # (docs/decisions/0019).
     with told_by_browser(root, tmp_path / "profile", "#whole" if builds == 1 else "") as answers:
         told: dict[str, Any] = answers.get(timeout=PATIENCE)
     assert "failed" not in told, told

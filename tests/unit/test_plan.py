@@ -1,5 +1,6 @@
 import json
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import pairwise
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.animations import Animation
 from pipeline.ladder import Audio, Rung, VideoSettings
-from pipeline.plan import Plan, VideoPlan, needs, picture_end, plan
+from pipeline.plan import Plan, VideoPlan, needs, phase, picture_end, plan
 from pipeline.probes import Probe
 from pipeline.renditions import Poster, Still
 from pipeline.storyboards import Preview, Storyboard
@@ -156,3 +157,19 @@ def test_packaging_waits_for_all_it_joins_and_the_rest_for_the_verdict_alone() -
     parts = plan(replace(FILM, duration=120.0), CONFIG).parts
     assert needs("package", parts) == {"validate", "audio", "transcode#0000", "transcode#0001"}
     assert all(needs(part, parts) == {"validate"} for part in parts if part != "package")
+
+
+@pytest.mark.parametrize(
+    ("late", "rate", "off"),
+    [
+        ("0", 25, "0"),
+        ("0.021333", 25, "0.021333"),  # an encoder's delay: left out, so that no frame is shown twice
+        ("0.08", 25, "0"),
+        ("0.0799", 25, "0"),  # the clock of Matroska is no finer
+        ("0.09", 25, "0.01"),
+        ("0.7", 1, "-0.3"),  # too much sound to be left out
+        ("0.03", 1, "0.03"),
+    ],
+)
+def test_pictures_go_to_the_frame_before_them_unless_sound_would_be_lost(late: str, rate: int, off: str) -> None:
+    assert phase(replace(FILM, start_time=7.0, video_start=7 + float(late)), Fraction(rate)) == Fraction(off)

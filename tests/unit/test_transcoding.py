@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.ladder import VideoSettings
 from pipeline.plan import plan
 from pipeline.probes import Probe
 from pipeline.progress import Report
 from tests.builders import cut
+from tests.claps import clap, heard, seen
 from tests.films import LIMITS, PROGRAMS, Config, Darkroom, Film, assert_steady, chunked
 from tests.footage import LEVELS, colour, counted, frames, number, pictures, sound, write
 from workers import running
@@ -133,25 +135,32 @@ def test_clips_of_a_few_frames(program: str, tmp_path: Path, count: int, name: s
     assert numbers(developed(program, source)) == list(range(count))
 
 
-@pytest.mark.parametrize("late", [0.0, 0.017])  # seconds: no whole number of frames
-def test_light_and_sound_stay_together(program: str, tmp_path: Path, late: float) -> None:
-    moment = "gte(t,1)*lt(t,1.2)"
-    light = f"color=black:size=320x180:rate=25:duration=3,format=yuv420p,drawbox=t=fill:color=white:enable='{moment}'"
-    beep = f"aevalsrc='sin(2*PI*1000*t)*{moment}':s=48000:d=3"
-    clap = ("-f", "lavfi", "-i", light, "-f", "lavfi", "-i", beep, "-c:a", "pcm_s16le")
-    made = str(write(tmp_path / "clap.mov", *clap))
-    shifted = ("-itsoffset", str(late), "-i", made, "-i", made, "-map", "0:v", "-map", "1:a", "-c", "copy")
-    source = write(tmp_path / "film.mov", *shifted)
-    film = developed(program, source)
-
-    def onsets(picture: Path, voice: Path) -> tuple[float, float]:
-        seen = next(each.time for each in pictures(picture) if each.luma > 128)
-        return float(seen), float(next(time for time, level in sound(voice) if level > 4000))
-
+@pytest.mark.parametrize(
+    ("name", "coding", "late"),
+    [
+        ("between.mov", ("-c:a", "copy"), 0.017),  # seconds: no whole number of frames
+        ("delayed.mp4", ("-c:a", "aac"), 0.0),
+        ("delayed.mkv", ("-c:a", "aac"), 0.017),
+        ("broadcast.ts", ("-c:a", "aac"), 0.005),
+    ],
+)
+def test_light_and_sound_stay_together_to_the_millisecond(
+    program: str, tmp_path: Path, name: str, coding: tuple[str, ...], late: float
+) -> None:
+    film = developed(program, clap(tmp_path / name, *coding, late=late))
     for path in (film.mp4, film.hls):
-        seen, heard = onsets(path, path)
-        assert heard - seen == pytest.approx(-late, abs=0.003)
-    assert onsets(film.mp4, film.mp4)[0] == 1.0
+        light = seen(path)
+        assert heard(path, light - late) - light == pytest.approx(-late, abs=0.001)
+    assert seen(film.mp4) == 1.0
+
+
+def test_a_long_broadcast_keeps_light_and_sound_together(program: str, tmp_path: Path) -> None:
+    """Its picture is copied apart from its sound, and each must still know when the other began."""
+    source = clap(tmp_path / "film.ts", "-c:a", "aac", late=0.7)
+    film = developed(program, source, Config(video=VideoSettings(mp4=180, keyframe=1, segment=1, chunk=1)))
+    assert film.video.chunks == 4
+    light = seen(film.mp4)
+    assert heard(film.mp4, light - 0.7) - light == pytest.approx(-0.7, abs=0.001)
 
 
 @pytest.mark.parametrize(

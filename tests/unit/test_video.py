@@ -53,7 +53,7 @@ PATH = Path("/jobs/original")
 SOURCE = video.original(PATH, PROBE)
 
 INPUT = """-format_whitelist mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg -max_pixels 4147200 -max_streams 64
--noaccurate_seek -protocol_whitelist file -seek_timestamp 0 -ss 59.810000 -threads 2 -i file:/jobs/original"""
+-noaccurate_seek -protocol_whitelist file -seek_timestamp 1 -ss 59.810000 -threads 2 -i file:/jobs/original"""
 
 
 def encoding(name: str, bitrate: int) -> str:
@@ -75,7 +75,7 @@ def test_a_chunk_is_one_decode_and_a_cascade() -> None:
     expected = " ".join(
         (
             "/bin/ffmpeg -nostdin -y -v error -nostats -max_alloc 536870912 -filter_complex_threads 2",
-            "-progress pipe:1 -copyts -start_at_zero",
+            "-progress pipe:1 -copyts",
             INPUT,
             f"-filter_complex {graph}",
             f"-map [s6] {encoding('1080p', 6_000_000)}",
@@ -106,14 +106,29 @@ def test_what_seeks_badly_is_copied_once_or_read_from_its_start() -> None:
     assert "trim=end_pts=3600:start_pts=1800" in " ".join(argv)
 
 
-def test_a_copy_keeps_the_clock_and_is_read_by_its_own() -> None:
-    source = video.copied(Path("/jobs/source.mkv"))
-    remuxed = video.remux("ffmpeg", SOURCE, source.path)
-    assert "-start_at_zero" in remuxed
+BROADCAST = replace(PROBE, container="mpegts", start_time=95443.5, video_start=95443.75)
+
+
+def test_a_clock_that_does_not_begin_at_zero_is_set_to_it_for_sound_and_picture_alike() -> None:
+    source = video.original(PATH, BROADCAST)
+    rate = replace(PLAN, rate="60/1")
+    assert video.zero(source, BROADCAST, rate) == Fraction("95443.5")
+    late = replace(BROADCAST, video_start=95443.755)  # no whole number of frames
+    assert video.zero(source, late, rate) == Fraction("95443.505")
+    chunk = video.chunk("ffmpeg", source, BROADCAST, rate, (0, 600))
+    for argv in (chunk, video.audio("ffmpeg", PATH, BROADCAST, rate)):
+        assert "setpts=PTS-95443.500000/TB" in " ".join(argv)
+        assert "-start_at_zero" not in argv  # builds differ in where the start is
+
+
+def test_a_copy_begins_at_zero_and_is_read_by_its_own_clock() -> None:
+    made = video.copied(Path("/jobs/source.mkv"))
+    remuxed = video.remux("ffmpeg", video.original(PATH, BROADCAST), made.path)
+    assert remuxed[remuxed.index("-output_ts_offset") + 1] == "-95443.500000"
     assert remuxed[-1] == "file:/jobs/source.mkv"
-    read = video.chunk("ffmpeg", source, PROBE, PLAN, (1800, 3600))
-    assert "-copyts" in read
-    assert "-start_at_zero" not in read
+    read = video.chunk("ffmpeg", made, BROADCAST, replace(PLAN, rate="60/1"), (3600, 7200))
+    assert read[read.index("-ss") + 1] == "59.750000"
+    assert "setpts" not in " ".join(read)
     assert "[0:0]" in " ".join(read)
 
 
