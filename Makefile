@@ -1,6 +1,6 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: help run demo test keys chaos soak memory heavy bench-redelivery bench-fairness bench-video bench-ingest bench-encoders bench-warm bench-images bench-streaming check format compose-test clean dead redrive replay orphans backfill contact-sheet
+.PHONY: help run demo test keys chaos soak memory heavy long bench-redelivery bench-fairness bench-video bench-ingest bench-encoders bench-warm bench-images bench-streaming check format compose-test clean dead redrive replay orphans backfill contact-sheet
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
@@ -31,7 +31,10 @@ memory: $(VENV) ## Send many photos through one worker and see that it does not 
 	@exec env PHOTOS=$(or $(PHOTOS),1000) .venv/bin/pytest tests/e2e/test_worker_memory.py $(ARGS)
 
 heavy: $(VENV) ## Send files of many GB through every door (HEAVY_GB=6)
-	@exec env HEAVY_GB='$(or $(HEAVY_GB),6)' .venv/bin/pytest -p no:xdist tests/heavy $(ARGS)
+	@exec env HEAVY_GB='$(or $(HEAVY_GB),6)' .venv/bin/pytest -p no:xdist tests/heavy/test_large_files.py $(ARGS)
+
+long: $(VENV) ## Send a film of hours through two workers and see that all of it comes out, in little disk (HOURS=2)
+	@exec env HOURS='$(or $(HOURS),2)' .venv/bin/pytest -p no:xdist tests/heavy/test_long_films.py $(ARGS)
 
 bench-redelivery: $(VENV) ## Measure how soon killed work is taken up and forgotten hints are given again (ARGS="--kills 20")
 	@exec .venv/bin/python -m benchmarks.redelivery $(ARGS)

@@ -11,17 +11,14 @@ import resource
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from statistics import mean
 
+from benchmarks import corpus, crew
 from pipeline.config import Pipeline, load
 from pipeline.ladder import FittedRung
 from pipeline.plan import Plan, VideoPlan, plan
@@ -34,6 +31,7 @@ from workers.running import of
 
 SCENE = "mandelbrot=size={size}:rate=30:end_scale=0.02"
 """Zooms in: neither as easy as a test card nor as hard as noise."""
+PARTS = ("ladders", "peers", "glimpses", "workers", "corpus")
 AFTER_A_SEAM = 8
 """Frames in which an encoder that starts anew may be worse."""
 
@@ -60,6 +58,7 @@ def main() -> int:
     parser.add_argument("--size", default="1920x1080")
     parser.add_argument("--seconds", type=int, default=32)
     parser.add_argument("--chunk", type=float, default=8.0, help="seconds; the shipped 60 s would make one of it")
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as name:
         folder = Path(name)
@@ -71,10 +70,16 @@ def main() -> int:
         source = Source(path, room.probe, made, of(made))
         show("source", size=f"{source.probe.width}x{source.probe.height}", seconds=round(source.seconds, 1))
         show("plan", rungs=len(source.video.rungs), chunks=source.video.chunks, preset=source.video.preset)
-        compare_ladders(source, room, folder)
-        compare_peers(source, folder)
-        compare_glimpses(source, rules, folder)
-        compare_workers(source, rules, folder)
+        if "ladders" in given.parts:
+            compare_ladders(source, room, folder)
+        if "peers" in given.parts:
+            compare_peers(source, folder)
+        if "glimpses" in given.parts:
+            compare_glimpses(source, rules, folder)
+        if "workers" in given.parts:
+            crew.compare(source.path, folder / "crew")
+        if "corpus" in given.parts and "CORPUS_DIR" in os.environ:
+            corpus.compare(load(ROOT / "pipeline.toml"), folder / "corpus")
     return 0
 
 
@@ -117,7 +122,7 @@ def compare_peers(source: Source, folder: Path) -> None:
         cost = cpu(partial(encode, source, rung, target, preset, crf, more))
         looks = mean(vmaf(target, source, rung))
         show(f"{name}, {rung.name}", **_told(source, cost, looks, target))
-        ours = [_ours(source, rung, folder, crf) for crf in (18, 20, 22, 24, 26, 28)]
+        ours = [_ours(source, rung, folder, crf) for crf in (20, 22, 24, 26)]
         found = min(ours, key=lambda one: abs(one[1] - looks))
         show(f"darkroom at the VMAF of {name}", **_told(source, found[0], found[1], found[2]))
 
@@ -152,26 +157,6 @@ def compare_glimpses(source: Source, rules: Pipeline, folder: Path) -> None:
     theirs = cpu(seeking)
     facts = {"ours": ours, "seeking": theirs, "ratio": ours / theirs}
     show("storyboard and poster", tiles=tiles.count, **{name: round(value, 3) for name, value in facts.items()})
-
-
-def compare_workers(source: Source, rules: Pipeline, folder: Path) -> None:
-    """All chunks by one worker and by two, each with one thread."""
-    parts = [part for part in source.made.parts if part.startswith("transcode#")]
-    walls = {}
-    for workers in (1, 2):
-        room = Darkroom(ffmpeg(), source.path, folder / f"workers-{workers}", rules)
-        begun = time.monotonic()
-        share = Counter[str]()
-
-        def work(part: str, room: Darkroom = room, share: Counter[str] = share) -> None:
-            room.make(source.probe, source.made, part)
-            share[threading.current_thread().name] += 1
-
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(work, parts))
-        walls[workers] = time.monotonic() - begun
-        show(f"{workers} workers", wall=round(walls[workers], 2), least=min(share.values()), chunks=len(parts))
-    show("gain of the second", ratio=round(walls[1] / walls[2], 2), cores=os.cpu_count() or 0)
 
 
 def each(room: Darkroom, source: Source, parts: Sequence[str]) -> None:

@@ -79,10 +79,10 @@ def number(picture: Picture) -> int:
     return round((picture.luma - DARKEST) / STEP)
 
 
-def write(path: Path, *arguments: str) -> Path:
-    """Write a file with the ffmpeg that is pinned."""
+def write(path: Path, *arguments: str, timeout: float | None = 120) -> Path:
+    """Write a file with the ffmpeg that is pinned, in so many seconds."""
     command = [ffmpeg(), "-nostdin", "-v", "error", "-y", *arguments, str(path)]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=timeout)
     return path
 
 

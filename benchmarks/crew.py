@@ -1,0 +1,78 @@
+"""How much sooner a film is encoded by two workers than by one, and what it costs that one of them is killed.
+
+On `make run`'s stack, with real worker processes of one thread each, and leases of 30 s as shipped. Chunks are short,
+so that a short film has many. Times are from the first chunk's claim to the last one's commit.
+Prints figures; asserts nothing.
+"""
+
+import os
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.ports import Records
+from pipeline.rows import task_of
+from pipeline.tasks import Task, TaskStatus
+from tests.footage import write
+from tests.hands import Hand, hired
+from tests.serving import wait_for
+from tests.stack import ROOT, Running, running
+
+QUEUE = "video-short"
+CHUNK = 4
+"""Seconds of video in a chunk, instead of 60."""
+_WAIT = 1200.0
+_LOOK = 0.05
+
+
+def compare(film: Path, folder: Path) -> None:
+    """Encode a film three times: by one worker, by two, and by two of which one is killed in the middle of a chunk."""
+    folder.mkdir()
+    silent = write(folder / "silent.mp4", "-i", str(film), "-an", "-c", "copy")
+    with running(folder / "run", PIPELINE=str(rules(folder))) as stack:
+        records = stack.services().ledger.records
+        alone, _ = encoded(stack, records, silent)
+        print(f"1 worker: wall {alone:.2f}", flush=True)
+        with hired(stack, QUEUE, folder / "second") as hand:
+            both, chunks = encoded(stack, records, silent)
+            share = hand.committed("transcode")
+            least = min(share, len(chunks) - share) / len(chunks)
+            print(f"2 workers: wall {both:.2f}, least share {least:.0%} of {len(chunks)} chunks", flush=True)
+            print(f"gain of the second: ratio {alone / both:.2f}, cores {os.cpu_count()}", flush=True)
+            wall, chunks = encoded(stack, records, silent, victim=hand, after=both / len(chunks))
+        again = sum(chunk.epoch - 1 for chunk in chunks)
+        print(f"kill -9 in mid-chunk: {again} of {len(chunks)} chunks encoded again, wall {wall:.2f}", flush=True)
+
+
+def encoded(
+    stack: Running, records: Records, film: Path, victim: Hand | None = None, after: float = 0.0
+) -> tuple[float, Sequence[Task]]:
+    """Seconds that the chunks took, and their rows; a `victim` is killed so long after both workers had one each."""
+    media_id = stack.upload(film)
+
+    def chunks(status: TaskStatus | None = None) -> list[Task]:
+        rows = (task_of(row) for row in records.tasks(media_id))
+        return [task for task in rows if task.stage == "transcode" and status in {None, task.status}]
+
+    wait_for(lambda: chunks(TaskStatus.RUNNING), _WAIT)
+    begun = time.monotonic()
+    if victim:
+        wait_for(lambda: len(chunks(TaskStatus.RUNNING)) > 1, _WAIT)
+        time.sleep(after)
+        victim.kill()
+    while chunks(TaskStatus.DONE) != (every := chunks()):
+        time.sleep(_LOOK)
+    took = time.monotonic() - begun
+    stack.settled(media_id, _WAIT)
+    return took, every
+
+
+def rules(folder: Path) -> Path:
+    """The shipped pipeline.toml with short chunks and encoders of one thread; nothing else that takes long is made."""
+    text = (ROOT / "pipeline.toml").read_text().replace('chunk = "60s"', f'chunk = "{CHUNK}s"')
+    text = re.sub(r"(?ms)^\[(storyboard|preview)\].*?(?=^\[)", "", text)
+    head, video, rest = text.partition("\n[video]\n")
+    path = folder / "pipeline.toml"
+    path.write_text(head + video + rest.replace("\nthreads = 2", "\nthreads = 1", 1))
+    return path
