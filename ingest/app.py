@@ -63,16 +63,19 @@ def create(services: Services, access: Access) -> Starlette:
     ledger, objects, pipeline, settings = services.ledger, services.objects, services.pipeline, services.settings
     pressure = Pressure(ledger.records, asking, pipeline.backlog)
     idempotency = Idempotency(ledger, intending)
+    prompt = pipeline.uploads.prompt
     budget = Budget(pipeline.uploads.memory)
     shelves = Shelves(objects, services.pieces, budget, storing)
-    resumable = Resumable(ledger, shelves, round(1000 * pipeline.grants.resumable), intending, Held(services.bells))
+    resumable = Resumable(
+        ledger, shelves, round(1000 * pipeline.grants.resumable), prompt, intending, Held(services.bells)
+    )
     patience = Patience(pipeline.uploads.idle, pipeline.uploads.total)
     tus = Tus(resumable, Concatenation(resumable), pipeline.limits, pressure, idempotency, patience)
-    direct = Direct(ledger, objects, services.pieces, services.signer, pipeline.grants, intending, storing)
+    direct = Direct(ledger, objects, services.pieces, services.signer, pipeline.grants, intending, storing, prompt)
     presigned = Presigned(direct, pipeline.limits, pressure, idempotency, objects.bucket)
     storage = Storage(objects, storing, budget, Pace(STORING))
     leases = Leases(ledger, intending)
-    intake = Intake(ledger, storage, pipeline.limits, pressure, leases, intending, pipeline.uploads.prompt)
+    intake = Intake(ledger, storage, pipeline.limits, pressure, leases, intending, prompt)
     uploads = Uploads(intake, idempotency, patience)
     adoption = Adoption(ledger, objects, pipeline, idempotency, reading)
     reads = Reads(ledger, reading)

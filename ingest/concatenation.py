@@ -1,16 +1,19 @@
 """One upload made of several that were brought at the same time: S3 copies, hardly a byte comes through here."""
 
+import asyncio
 from dataclasses import dataclass, replace
 
 from ingest.callers import Caller
 from ingest.described import label_of, recognised
 from ingest.holding import Holding
 from ingest.problems import ProblemError
+from ingest.prompt import Rest, promptly
 from ingest.resumable import FIELD, Resumable
 from pipeline import granting, keys
 from pipeline.adapters.checksums import NAME, crc64_of_parts
 from pipeline.errors import AlreadyStoredError, DarkroomError, LeaseLostError, TransientError
 from pipeline.events import Aborted, Stored
+from pipeline.granting import Opened
 from pipeline.limits import Limits
 from pipeline.media import Media, Status
 from pipeline.ports import Label, Part, Source
@@ -47,14 +50,26 @@ class Concatenation:
 
     async def make(
         self, media: Media, reception: Reception, pieces: tuple[Piece, ...], limits: Limits, turn: Turn | None
-    ) -> None:
-        """A new upload of the pieces, in their order; raises `ProblemError`."""
+    ) -> Rest | None:
+        """A new upload of the pieces, in their order; returns what is still to be awaited when S3 takes long.
+
+        Raises `ProblemError`.
+        """
+        opened, taken = await self.resumable.create(media, reception, turn), asyncio.Event()
+        finishing = asyncio.create_task(self._make(opened, pieces, limits, taken))
+        rest = await promptly(finishing, taken, self.resumable.prompt, media.id)
+        if rest is None:
+            finishing.result()
+        return rest
+
+    async def _make(self, opened: Opened, pieces: tuple[Piece, ...], limits: Limits, taken: asyncio.Event) -> None:
         resumable = self.resumable
-        opened = await resumable.create(media, reception, turn)
         async with resumable.hold(opened) as holding, resumable.shelves.budget.admitted(2 * SMALLEST_PART):
             try:
                 async with holding.kept(lambda: (0, reception_of(holding.task.reception or {}))):
-                    stored = await self._made(holding, pieces, limits)
+                    await self._recognise(holding, pieces, limits)
+                    taken.set()  # all bytes are in S3, and of a file that is taken
+                    stored = await self._made(holding, pieces)
                     await resumable.settle(holding, stored)
             except LeaseLostError as error:
                 raise ProblemError("upload_superseded") from error
@@ -82,7 +97,7 @@ class Concatenation:
             raise ProblemError("upload_concat_invalid")
         return Piece(media_id, media.s3_key, found.etag, found.size, reception.crc)
 
-    async def _made(self, holding: Holding, pieces: tuple[Piece, ...], limits: Limits) -> Stored:
+    async def _recognise(self, holding: Holding, pieces: tuple[Piece, ...], limits: Limits) -> None:
         shelves, call = self.resumable.shelves, self.resumable.stored
         head = b""
         for piece in pieces:
@@ -93,6 +108,8 @@ class Concatenation:
             raise ProblemError("format_unsupported" if found is None else "type_not_accepted")
         event = recognised(holding.media, found)
         holding.media = await self.resumable.call(granting.recognise, self.resumable.ledger, holding.task, event)
+
+    async def _made(self, holding: Holding, pieces: tuple[Piece, ...]) -> Stored:
         etag = await self._joined(holding, pieces, label_of(holding.media, FIELD))
         crc = _crc(pieces)
         return Stored(sum(piece.size for piece in pieces), etag, f"{NAME}:{crc}" if crc else None)

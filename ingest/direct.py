@@ -10,12 +10,14 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 import structlog
+from starlette.background import BackgroundTask
 
 from ingest.callers import Caller
 from ingest.described import described, label_of
 from ingest.holding import Holding
 from ingest.leases import SLOW
 from ingest.problems import PROBLEMS, ProblemError
+from ingest.prompt import Rest, promptly
 from ingest.settling import arrived, settle
 from pipeline import granting, grants, keys
 from pipeline.arrivals import arrival
@@ -44,6 +46,24 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True)
+class Receipt:
+    """An upload that its client calls complete: its record, and what is still to be awaited when S3 takes long."""
+
+    media: Media
+    rest: Rest | None = None
+
+    @property
+    def status(self) -> int:
+        """Of the answer: 202 as long as it is not known how it ends."""
+        return 202 if self.rest else 200
+
+    @property
+    def behind(self) -> BackgroundTask | None:
+        """What the server does after the answer."""
+        return BackgroundTask(self.rest) if self.rest else None
+
+
+@dataclass(frozen=True)
 class Direct:
     """What a client does at S3 is bound to a row of ours: no other key, and no other upload id, is ever signed."""
 
@@ -54,6 +74,7 @@ class Direct:
     grants: Grants
     threads: Executor
     object_threads: Executor
+    prompt: float
 
     async def open_form(self, media: Media, turn: Turn | None) -> Media:
         """A new upload in one form; `turn` is that of the request's Idempotency-Key. Raises `ProblemError`."""
@@ -106,13 +127,15 @@ class Direct:
         await self._left(opened)
         return await self._store(self._parts, opened)
 
-    async def complete(self, opened: Opened, limits: Limits) -> Media:
+    async def complete(self, opened: Opened, limits: Limits) -> Receipt:
         """Make the object of its parts, if it comes in parts, and look at it; raises `ProblemError`."""
         if opened.media.status is not Status.UPLOADING:
-            return _taken(opened.media)
+            return Receipt(_taken(opened.media))
         await self._left(opened)
-        async with self._held(opened) as holding:
-            return await self._completed(holding, limits)
+        brought = asyncio.Event()
+        finishing = asyncio.create_task(self._complete(opened, limits, brought))
+        rest = await promptly(finishing, brought, self.prompt, opened.media.id)
+        return Receipt(opened.media, rest) if rest else Receipt(finishing.result())
 
     async def abort(self, opened: Opened) -> None:
         """End the upload: what is there of it goes."""
@@ -120,10 +143,15 @@ class Direct:
             raise ProblemError("upload_complete")
         await self._call(self.ledger.delete, opened.media.id)
 
+    async def _complete(self, opened: Opened, limits: Limits, brought: asyncio.Event) -> Media:
+        async with self._held(opened) as holding:
+            reception = reception_of(holding.task.reception or {})
+            if reception.upload_id:
+                await self._assemble(holding, reception, limits, brought)
+            return await self._completed(holding, limits)
+
     async def _completed(self, holding: Holding, limits: Limits) -> Media:
-        media, reception = holding.media, reception_of(holding.task.reception or {})
-        if reception.upload_id:
-            await self._assemble(holding, reception.upload_id, limits)
+        media = holding.media
         event = await self._store(arrival, self.objects, limits, media.s3_key)
         if event is None:
             raise ProblemError("object_missing")
@@ -133,9 +161,12 @@ class Direct:
             raise ProblemError(event.reason)
         return _taken(settled)
 
-    async def _assemble(self, holding: Holding, upload_id: str, limits: Limits) -> None:
-        """Complete the multipart upload; one that is gone was completed before."""
-        key = holding.media.s3_key
+    async def _assemble(self, holding: Holding, reception: Reception, limits: Limits, brought: asyncio.Event) -> None:
+        """Complete the multipart upload; one that is gone was completed before.
+
+        First the row says that its client has called it complete: from then on workers do it, should we fail to.
+        """
+        key, upload_id = holding.media.s3_key, reception.upload_id or ""
         try:
             parts = await self._stored(lambda: list(self.pieces.parts(key, upload_id)))
             if sum(part.size for part in parts) > limits.bytes:
@@ -144,7 +175,8 @@ class Direct:
                 raise ProblemError("bytes_exceeded")
             if not parts:
                 raise ProblemError("parts_missing")
-            await holding.check()
+            await holding.note(lambda: (0, replace(reception, whole=True)))
+            brought.set()
             await self._stored(self.objects.complete, key, upload_id, parts)
         except (NotFoundError, AlreadyStoredError):
             log.info("upload_assembled_before", media_id=holding.media.id)

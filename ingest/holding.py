@@ -71,14 +71,14 @@ class Holding:
         if time.monotonic() >= self._until:
             raise ProblemError("records_unavailable")
 
-    async def note(self, safe: Safe) -> None:
-        """Say in the row what is safe and hold it for another lease; raises `DarkroomError`."""
+    async def note(self, safe: Callable[[], Safe]) -> None:
+        """Say in the row what is safe by then and hold it for another lease; raises `DarkroomError`."""
         async with self._writing:
             if self.over:
                 raise LeaseLostError
             began = time.monotonic()
             try:
-                self.task = await self._call(granting.advanced, *safe)
+                self.task = await self._call(granting.advanced, *safe())
             except LeaseLostError:
                 self._lost = True
                 raise
@@ -108,7 +108,7 @@ class Holding:
             await asyncio.sleep(pause)
             try:
                 # Shielded: a write that is under way has to be known of before the row is laid down.
-                await asyncio.shield(self.note(safe()))
+                await asyncio.shield(self.note(safe))
             except LeaseLostError:
                 return
             except DarkroomError as error:

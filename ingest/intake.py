@@ -1,11 +1,10 @@
 """The way of one file: looked at, intended, streamed into S3, committed; or, if anything goes wrong, taken back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -16,6 +15,8 @@ from ingest.leases import Hold, Intent, Leases
 from ingest.oneshot import SMALL, OneShot
 from ingest.pressure import Pressure
 from ingest.problems import ProblemError
+from ingest.prompt import Rest, promptly
+from ingest.reporting import reported
 from ingest.settling import public, settle, take_back, taken
 from ingest.streaming import Storage, Transfer, part_size
 from ingest.submissions import Submission
@@ -24,14 +25,11 @@ from pipeline.ledger import Ledger
 from pipeline.limits import Limits
 from pipeline.media import Media
 from pipeline.ports import Label
-from pipeline.progress import Report
 from pipeline.repeats import Turn
 from pipeline.sniff import HEAD, Type, sniff
 
 SOON = 0.25
 """Seconds in which a small file is here, or else is intended while the rest of it comes."""
-REPORTED = 1.0
-"""Seconds between two reports of how much of an upload is stored."""
 
 log = structlog.get_logger()
 
@@ -54,7 +52,7 @@ class Receipt:
     """A file that has come: its record, and what is still to be awaited when S3 takes long to make the object."""
 
     media: Media
-    rest: Callable[[], Awaitable[None]] | None = None
+    rest: Rest | None = None
 
 
 @dataclass(frozen=True)
@@ -92,11 +90,12 @@ class Intake:
             intent = await stack.enter_async_context(self.leases.intended(media, also))
             transfer = Transfer(self.storage, (media.s3_key, label), room, part, intent.check)
             await stack.enter_async_context(self._taken_back(intent, transfer))
-            await stack.enter_async_context(self._reporting(media, transfer))
+            await stack.enter_async_context(reported(media, lambda: transfer.stored, self.ledger, self.threads))
             async for view in self._checked(incoming, head):
                 await transfer.write(view)
             finishing = asyncio.create_task(self._finish(stack.pop_all(), intent, transfer, incoming.digests))
-        return await _prompt(finishing, transfer.brought, media, self.prompt)
+        rest = await promptly(finishing, transfer.brought, self.prompt, media.id)
+        return Receipt(media, rest) if rest else Receipt(finishing.result())
 
     async def _at_once(self, incoming: Incoming, head: list[memoryview], label: Label, hold: Hold) -> Media:
         """Read a small file, then have one thread do the rest; one that takes its time is intended meanwhile."""
@@ -156,26 +155,6 @@ class Intake:
                 raise public(error) from error
             raise
 
-    @asynccontextmanager
-    async def _reporting(self, media: Media, transfer: Transfer) -> AsyncIterator[None]:
-        reporting = asyncio.create_task(self._report(media, transfer))
-        try:
-            yield
-        finally:
-            reporting.cancel()
-
-    async def _report(self, media: Media, transfer: Transfer) -> None:
-        """Tell whoever follows how many bytes are stored; small files are done before the first time."""
-        told = 0
-        while True:
-            await asyncio.sleep(REPORTED)
-            if transfer.stored > told:
-                told = transfer.stored
-                report = partial(
-                    self.ledger.queue.report, media.project_id, media.id, "upload", Report(0.0, stored=told)
-                )
-                await asyncio.get_running_loop().run_in_executor(self.threads, report)
-
     def _type_of(self, head: list[memoryview]) -> Type:
         found = sniff(head[0] if len(head) == 1 else b"".join(head))
         if found is None:
@@ -183,39 +162,6 @@ class Intake:
         if found.mime_type not in self.limits.accept:
             raise ProblemError("type_not_accepted")
         return found
-
-
-async def _prompt(finishing: "asyncio.Task[Media]", brought: asyncio.Event, media: Media, prompt: float) -> Receipt:
-    """The record, if it is settled soon after all bytes are in S3; else as it is now, and what is left to wait for."""
-    bringing = asyncio.create_task(brought.wait())
-    try:
-        await asyncio.wait([finishing, bringing], return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait([finishing], timeout=prompt)
-        if finishing.done():
-            return Receipt(finishing.result())
-    except asyncio.CancelledError:
-        await _cancelled(finishing)
-        raise
-    finally:
-        bringing.cancel()
-
-    async def rest() -> None:
-        try:
-            await asyncio.wait([finishing])
-        except asyncio.CancelledError:
-            await _cancelled(finishing)
-            raise
-        if error := finishing.exception():
-            log.warning("upload_failed_late", media_id=media.id, error=repr(error))
-
-    return Receipt(media, rest)
-
-
-async def _cancelled(finishing: "asyncio.Task[Media]") -> None:
-    finishing.cancel()
-    await asyncio.wait([finishing])
-    if not finishing.cancelled():
-        finishing.exception()  # which nobody else will ask for
 
 
 async def _whatever_happens(threads: Executor, function: Callable[[], T]) -> T:

@@ -29,6 +29,8 @@ _TUS_NEW = ("upload_metadata_invalid", "upload_concat_invalid", "upload_checksum
 _S3 = ("upload_not_found", "malformed_json", "body_too_large", "part_number_invalid", "upload_superseded")
 _BYTES: Json = {"application/offset+octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _NUMBERED: Json = {"type": "integer", "minimum": 1, "maximum": MOST_PARTS}
+_LATE = "Every byte is there; statusUrl, or the media, says how it ends"
+_XML_LATE: Json = {"description": _LATE, "content": {"application/xml": {"schema": {"type": "object"}}}}
 _XML: Json = {"application/xml": {"schema": {"type": "object"}}}
 
 
@@ -92,7 +94,7 @@ def _signing() -> Json:
         "/s3/xml/{uploadId}/{verb}": {
             method: operation(
                 "Where signRequest sends what has to be known here",
-                {"200": {"description": "As S3 answers", "content": _XML}, "204": answer("Gone")},
+                {"200": {"description": "As S3 answers", "content": _XML}, "202": _XML_LATE, "204": answer("Gone")},
                 (*_LIMITS, *_BUSY, *_S3, "upload_gone"),
                 parameters=[*_at(), parameter("verb", "path", TEXT, "begin, or object.")],
             )
@@ -116,15 +118,18 @@ def _companion() -> Json:
             "get": _of("the parts that are there", (), parameters=_at()),
             "delete": _of("the end of an upload", (), parameters=_at()),
         },
-        "/s3/multipart/{uploadId}/complete": {"post": _of("the whole of its parts", ONCE, parameters=[*_at(), once])},
+        "/s3/multipart/{uploadId}/complete": {
+            "post": _of("the whole of its parts", ONCE, late=True, parameters=[*_at(), once])
+        },
         "/s3/multipart/{uploadId}/batch": {"get": _of("where parts go", (), parameters=[*_at(), numbers])},
         "/s3/multipart/{uploadId}/{number}": {"get": _of("where a part goes", (), parameters=[*_at(), number])},
     }
     return dict(paths)
 
 
-def _of(what: str, codes: Iterable[str], **more: Any) -> Json:  # noqa: ANN401 - an operation's fields
+def _of(what: str, codes: Iterable[str], *, late: bool = False, **more: Any) -> Json:  # noqa: ANN401 - an operation's fields
     answers = {"200": {"description": "As a Companion answers", "content": in_json({})}}
+    answers |= {"202": {"description": _LATE, "content": in_json({})}} if late else {}
     return operation(f"Companion: {what}", answers, (*codes, *_LIMITS, *_BUSY, *_S3, "upload_gone"), **more)
 
 

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 
 from ingest.bodies import small
 from ingest.callers import caller_of
-from ingest.direct import Direct
+from ingest.direct import Direct, Receipt
 from ingest.idempotency import Idempotency, unnamed
 from ingest.pressure import Pressure
 from ingest.problems import ProblemError
@@ -108,9 +108,10 @@ class Presigned:
         await small(request.receive, MOST_BYTES)
 
         async def work(_turn: Turn | None) -> Response:
-            media = await self._complete(request, await self._bound(request))
+            receipt = await self._complete(request, await self._bound(request))
+            media, status_url = receipt.media, str(request.url_for("media", media_id=receipt.media.id))
             facts = {"location": media.s3_url, "bucket": self.bucket, "key": media.s3_key, "mediaId": media.id}
-            return JSONResponse(facts)
+            return JSONResponse(facts | {"statusUrl": status_url}, receipt.status, background=receipt.behind)
 
         return await self.idempotency.once(request, (request.query_params.get("key", ""),), work, unnamed)
 
@@ -119,7 +120,7 @@ class Presigned:
         key = _text(await _json(request), "key")
 
         async def work(_turn: Turn | None) -> Response:
-            media = await self._complete(request, await self.direct.bound(key, None, caller_of(request)))
+            media = (await self._complete(request, await self.direct.bound(key, None, caller_of(request)))).media
             return created(request, media.id, media.s3_url, media.s3_key)
 
         return await self.idempotency.once(request, (key,), work, unnamed)
@@ -141,9 +142,11 @@ class Presigned:
             case "POST":
 
                 async def work(_turn: Turn | None) -> Response:
-                    media = await self._complete(request, opened)
-                    facts = {"Location": media.s3_url, **place, "ETag": media.etag or ""}
-                    return _xml("CompleteMultipartUploadResult", facts)
+                    receipt = await self._complete(request, opened)
+                    facts = {"Location": receipt.media.s3_url, **place, "ETag": receipt.media.etag or ""}
+                    answer = _xml("CompleteMultipartUploadResult", facts)
+                    answer.status_code, answer.background = receipt.status, receipt.behind
+                    return answer
 
                 return await self.idempotency.once(request, (key,), work, unnamed)
             case _:
@@ -196,7 +199,7 @@ class Presigned:
         key, upload_id = request.query_params.get("key", ""), request.path_params["upload_id"]
         return await self.direct.bound(key, upload_id, caller_of(request))
 
-    async def _complete(self, request: Request, opened: Opened) -> Media:
+    async def _complete(self, request: Request, opened: Opened) -> Receipt:
         request.state.facts["media_id"] = opened.media.id
         return await self.direct.complete(opened, caller_of(request).narrow(self.limits))
 

@@ -37,7 +37,8 @@ class Shelves:
 class Receiving:
     """One request's bytes. While they count only `at_once`, nothing of them is safe before the end.
 
-    `open` first; then `write`; then `finish` or `rest`, whatever happened in between, once.
+    `open` first; then `write`; then `finish` or `rest`, whatever happened in between, once. `brought` once every byte
+    is in S3 and the row says so: whoever comes can make the object.
     """
 
     def __init__(self, holding: Holding, shelves: Shelves, label: Label, *, at_once: bool) -> None:
@@ -55,6 +56,7 @@ class Receiving:
         self._failure: BaseException | None = None
         self._buffers, self._borrowed = 1, 0
         self._finishing = False
+        self.brought = asyncio.Event()
 
     @property
     def head(self) -> memoryview | None:
@@ -82,6 +84,8 @@ class Receiving:
 
     def safe(self) -> Safe:
         """What no crash can take: all bytes before the first part that has not landed."""
+        if self.reception.whole:
+            return self.offset, self.reception
         reached = self._before
         while reached + 1 in self._landed:
             reached += 1
@@ -96,15 +100,20 @@ class Receiving:
         self._finishing = True
         self.reception = replace(self.reception, doubtful=True)
         await self._holding.check()
-        if self.reception.upload_id is None:
+        upload_id = self.reception.upload_id
+        if upload_id is None:
             body = memoryview(self._buffer)[: self._filled]
             etag = await self._made(key, self._shelves.objects.put, key, body, self.label)
             crc: str | None = await self._call(crc64, body)
         else:
             parts = await self._all_parts(key)
             crc = crc64_of_parts([*self._earlier, *parts[self._before :]])
+            if not self.reception.partial:
+                self.reception = replace(self.reception, whole=True, tail=None, crc=crc or "")
+                await self._holding.note(self.safe)
+                self.brought.set()
             await self._holding.check()
-            etag = await self._made(key, self._shelves.objects.complete, key, self.reception.upload_id, parts, crc)
+            etag = await self._made(key, self._shelves.objects.complete, key, upload_id, parts, crc)
             await self._verify(key)
         await self.tidy()
         return Stored(self.offset, etag, f"{NAME}:{crc}" if crc else None)
@@ -172,7 +181,7 @@ class Receiving:
                 await self._call(objects.abort, stray.key, stray.id)
         upload_id = await self._call(objects.begin, key, self.label)
         self.reception = replace(self.reception, upload_id=upload_id)
-        await self._holding.note(self.safe())
+        await self._holding.note(self.safe)
         return upload_id
 
     async def _empty_buffer(self) -> bytearray:

@@ -5,25 +5,27 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ParamSpec, TypeVar
 
 import structlog
 
+from ingest.bringing import Body, Brought
 from ingest.callers import Caller
 from ingest.described import label_of, recognised
 from ingest.held import Held
 from ingest.holding import Holding
 from ingest.leases import SLOW
 from ingest.problems import PROBLEMS, ProblemError
+from ingest.prompt import promptly
 from ingest.receiving import Receiving, Shelves
+from ingest.reporting import reported
 from ingest.settling import arrived, settle
-from ingest.tus_headers import Hash
 from pipeline import granting
 from pipeline.changes import RefusedError
-from pipeline.errors import DarkroomError, LeaseLostError, PermanentError
+from pipeline.errors import DarkroomError, LeaseLostError, PermanentError, UnavailableError
 from pipeline.events import Aborted, Stored
 from pipeline.granting import Opened
 from pipeline.ledger import Ledger
@@ -44,26 +46,21 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
-class Body:
-    """A request's bytes; `limits` are its caller's.
-
-    `length` is the whole upload's, if the request says it; `check` a hash and the digest that it must have.
-    """
-
-    chunks: AsyncIterator[bytes]
-    limits: Limits
-    length: int | None = None
-    check: tuple[Hash, bytes] | None = None
+class _LeftToWorkersError(Exception):
+    """S3 is away, and the row says what is left to do."""
 
 
 @dataclass(frozen=True)
 class Resumable:
-    """`keep` is how long, in ms, an upload may stay incomplete after its last byte."""
+    """`keep` is how long, in ms, an upload may stay incomplete after its last byte.
+
+    `prompt` is how many seconds after S3 has every byte a client waits for the end.
+    """
 
     ledger: Ledger
     shelves: Shelves
     keep: int
+    prompt: float
     threads: Executor
     held: Held
 
@@ -91,6 +88,8 @@ class Resumable:
             opened = await self.look(media_id, caller)
             task = opened.task
             if task is None or task.status is not TaskStatus.RUNNING or opened.media.status is not Status.UPLOADING:
+                return opened
+            if reception_of(task.reception or {}).ours:  # which nobody can bring any further
                 return opened
             if (task.lease_until or 0) < await self._now():
                 return opened
@@ -120,31 +119,36 @@ class Resumable:
                 with suppress(DarkroomError, ProblemError):
                     await self._lay_down(holding, (holding.task.offset, reception_of(holding.task.reception or {})))
 
-    async def bring(self, holding: Holding, body: Body) -> int:
-        """Take a request's bytes; returns the offset after them, which is the length once the upload is complete.
+    async def bring(self, seen: Opened, offset: int, body: Body) -> Brought:
+        """Take a request's bytes, which begin at the offset.
 
         Raises `ProblemError`, and `ClientDisconnect` when the client goes away: what came is kept, unless it is a
         checksum's or no file that is taken.
         """
-        receiving = Receiving(holding, self.shelves, label_of(holding.media, FIELD), at_once=body.check is not None)
-        if body.length is not None:
-            receiving.reception = replace(receiving.reception, length=body.length)
-        try:
-            async with self.shelves.budget.admitted(receiving.reception.part_size), holding.kept(receiving.safe):
-                await receiving.open()
-                await self._read(holding, receiving, body)
-                if receiving.offset == receiving.reception.length:
-                    return await self._complete(holding, receiving, body.limits)
+        async with AsyncExitStack() as stack:
+            holding = await stack.enter_async_context(self.hold(seen))
+            if holding.task.offset != offset:
+                raise ProblemError("upload_offset_mismatch")
+            receiving = Receiving(holding, self.shelves, label_of(holding.media, FIELD), at_once=body.check is not None)
+            if body.length is not None:
+                receiving.reception = replace(receiving.reception, length=body.length)
+            await stack.enter_async_context(self._laid_down(holding, receiving))
+            await stack.enter_async_context(self.shelves.budget.admitted(receiving.reception.part_size))
+            await stack.enter_async_context(holding.kept(receiving.safe))
+            if not holding.media.partial:
+                stored = reported(holding.media, lambda: receiving.safe()[0], self.ledger, self.threads)
+                await stack.enter_async_context(stored)
+            await receiving.open()
+            await self._read(holding, receiving, body)
+            if receiving.offset != receiving.reception.length:
                 await self._lay_down(holding, await receiving.rest())
-        except LeaseLostError as error:
-            holding.over = True
-            raise ProblemError("upload_superseded") from error
-        except BaseException as error:
-            await self._interrupted(holding, receiving, error)
-            if isinstance(error, DarkroomError):
-                raise ProblemError("storage_unavailable") from error
-            raise
-        return receiving.offset
+                return Brought(receiving.offset)
+            await self._recognise(holding, receiving, body.limits)
+            finishing = asyncio.create_task(self._finish(stack.pop_all(), holding, receiving, body))
+        rest = await promptly(finishing, receiving.brought, self.prompt, holding.media.id)
+        if rest is None:
+            finishing.result()
+        return Brought(receiving.offset, rest)
 
     async def terminate(self, media_id: str) -> None:
         """End the upload for good; whoever holds it finds out, and its bytes go."""
@@ -159,11 +163,11 @@ class Resumable:
                 if receiving.offset + len(chunk) > most:
                     raise ProblemError("bytes_exceeded")
                 if body.check:
-                    body.check[0].update(memoryview(chunk))
+                    body.check.running.update(memoryview(chunk))
                 await receiving.write(memoryview(chunk))
                 if receiving.head is not None and len(receiving.head) >= HEAD:
                     await self._recognise(holding, receiving, body.limits)
-        if body.check and body.check[0].digest() != body.check[1]:
+        if body.check and body.check.running.digest() != body.check.digest:
             raise ProblemError("checksum_mismatch")
         receiving.at_once = False
 
@@ -178,16 +182,36 @@ class Resumable:
         holding.media = await self.call(granting.recognise, self.ledger, holding.task, event)
         receiving.label = label_of(holding.media, FIELD)
 
-    async def _complete(self, holding: Holding, receiving: Receiving, limits: Limits) -> int:
-        await self._recognise(holding, receiving, limits)
-        stored = await receiving.finish(holding.media.s3_key)
-        if receiving.reception.partial:
-            crc = (stored.checksum or "").partition(":")[2]
-            reception = replace(receiving.reception, tail=None, doubtful=False, crc=crc)
-            await self._lay_down(holding, (receiving.offset, reception))
-        else:
-            await self.settle(holding, stored)
-        return receiving.offset
+    async def _finish(self, stack: AsyncExitStack, holding: Holding, receiving: Receiving, body: Body) -> None:
+        """Make the object and say so. Once the row says that every byte is there, a worker can do it as well."""
+        with suppress(_LeftToWorkersError):
+            async with stack:
+                try:
+                    stored = await receiving.finish(holding.media.s3_key)
+                except UnavailableError as error:
+                    if receiving.brought.is_set():
+                        raise _LeftToWorkersError from error
+                    raise
+                if receiving.reception.partial:
+                    crc = (stored.checksum or "").partition(":")[2]
+                    reception = replace(receiving.reception, tail=None, doubtful=False, crc=crc)
+                    await self._lay_down(holding, (receiving.offset, reception))
+                else:
+                    await self.settle(holding, replace(stored, digests=body.digests))
+
+    @asynccontextmanager
+    async def _laid_down(self, holding: Holding, receiving: Receiving) -> AsyncIterator[None]:
+        """Whatever goes wrong, keep what came; raises `ProblemError` for our own errors."""
+        try:
+            yield
+        except LeaseLostError as error:
+            holding.over = True
+            raise ProblemError("upload_superseded") from error
+        except BaseException as error:
+            await self._interrupted(holding, receiving, error)
+            if isinstance(error, DarkroomError):
+                raise ProblemError("storage_unavailable") from error
+            raise
 
     async def settle(self, holding: Holding, event: Stored | Aborted) -> None:
         """Commit how the upload ended; raises `ProblemError`."""
@@ -243,9 +267,11 @@ class Resumable:
         position = draw(media.project_id)
         if time.monotonic() - drawn_at > SLOW:  # the project may have been closed, and found empty, meanwhile
             raise ProblemError("records_unavailable")
-        until, also = self.ledger.records.now() + self.keep, () if turn is None else (turn.begins(media.id),)
+        now, also = self.ledger.records.now(), () if turn is None else (turn.begins(media.id),)
+        until = now + self.keep
+        look_at = now + 2 * self.ledger.lease.length if reception.ours else until  # we take it at once, or are dead
         try:
-            granting.open_upload(self.ledger, replace(media, position=position), until, until, reception, also)
+            granting.open_upload(self.ledger, replace(media, position=position), until, look_at, reception, also)
         except RefusedError as refusal:
             raise ProblemError("request_in_progress") from refusal
         return granting.look(self.ledger, media.id) or Opened(media, None)

@@ -3,17 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ingest.bodies import Patience, chunks
+from ingest.bringing import Body
 from ingest.callers import Caller, Right, caller_of
 from ingest.concatenation import UNASSIGNED, Concatenation
 from ingest.described import described
 from ingest.idempotency import Idempotency
 from ingest.pressure import Pressure
 from ingest.problems import ProblemError
-from ingest.resumable import Body, Resumable
+from ingest.resumable import Resumable
 from ingest.submissions import project_of
 from ingest.tus_headers import (
     ALGORITHMS,
@@ -100,8 +102,9 @@ class Tus:
             media = described(self.resumable.ledger.site, project_id, _name(metadata), UNKNOWN)
             reception = Reception(part_size=part_size(length), length=length, metadata=said, concat=concat)
             request.state.facts.update(project_id=project_id, media_id=media.id, file_bytes=length)
-            await self.concatenation.make(media, reception, pieces, limits, turn)
-            return Response(status_code=201, headers={"Location": PATH + media.id})
+            rest = await self.concatenation.make(media, reception, pieces, limits, turn)
+            behind = BackgroundTask(rest) if rest else None
+            return Response(status_code=201, headers={"Location": PATH + media.id}, background=behind)
 
         return await self.idempotency.once(request, (project_id, said, concat), create, _joined)
 
@@ -122,9 +125,10 @@ class Tus:
     async def _head(self, media_id: str, caller: Caller) -> Response:
         opened = await self.resumable.at_rest(media_id, caller)
         reception = _reception(opened)
+        joining = reception.final and opened.media.status is Status.UPLOADING
         offset, length = _offset(opened), _length(opened)
         headers = {
-            "Upload-Offset": str(offset),
+            **({} if joining else {"Upload-Offset": str(offset)}),
             **({"Upload-Defer-Length": "1"} if length is None else {"Upload-Length": str(length)}),
             **({"Upload-Metadata": reception.metadata} if reception.metadata else {}),
             **({"Upload-Concat": reception.concat} if reception.concat else {}),
@@ -145,23 +149,22 @@ class Tus:
         """Take the request's bytes and say how far the upload is."""
         check, limits = checksum_of(request.headers), caller.narrow(self.limits)
         opened = await self.resumable.at_rest(media_id, caller)
-        if _reception(opened).concat.startswith("final"):
+        if _reception(opened).final:
             raise ProblemError("upload_final")
         if offset != _offset(opened):
             raise ProblemError("upload_offset_mismatch")
-        length = _declared(request, opened, limits)
+        length, rest = _declared(request, opened, limits), None
         announced = number_of(request.headers, "content-length", "upload_length_invalid")
         if announced is not None and offset + announced > (limits.bytes if length is None else length):
             raise ProblemError("bytes_exceeded")
         if length != _length(opened) or offset != length:  # else nothing is missing
-            async with self.resumable.hold(opened) as holding:
-                if holding.task.offset != offset:
-                    raise ProblemError("upload_offset_mismatch")
-                body = Body(chunks(request.receive, self.patience), limits, length, check)
-                offset = await self.resumable.bring(holding, body)
+            body = Body(chunks(request.receive, self.patience), limits, length, check, whole=offset == 0)
+            brought = await self.resumable.bring(opened, offset, body)
+            offset, rest = brought.offset, brought.rest
         request.state.facts["offset"] = offset
-        created = 201 if headers else 204
-        return Response(status_code=created, headers={**_expiry(opened), **headers, "Upload-Offset": str(offset)})
+        said = {**_expiry(opened), **headers, "Upload-Offset": str(offset)}
+        behind = BackgroundTask(rest) if rest else None
+        return Response(status_code=201 if headers else 204, headers=said, background=behind)
 
     async def _delete(self, media_id: str, caller: Caller) -> Response:
         opened = await self.resumable.look(media_id, caller)

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from starlette.datastructures import Headers
 
@@ -99,7 +99,15 @@ def metadata_of(headers: Headers) -> dict[str, str]:
     return metadata
 
 
-def checksum_of(headers: Headers) -> tuple[Hash, bytes] | None:
+class Check(NamedTuple):
+    """The digest that some bytes must have, and the hash that is told them."""
+
+    name: str
+    running: Hash
+    digest: bytes
+
+
+def checksum_of(headers: Headers) -> Check | None:
     """The hash to make of the request's bytes, and what it must be; raises `ProblemError`."""
     text = headers.get("upload-checksum")
     if text is None:
@@ -107,7 +115,7 @@ def checksum_of(headers: Headers) -> tuple[Hash, bytes] | None:
     name, _, encoded = text.partition(" ")
     if name not in ALGORITHMS or not encoded:
         raise ProblemError("upload_checksum_invalid")
-    return ALGORITHMS[name](), _decoded(encoded, "upload_checksum_invalid")
+    return Check(name, ALGORITHMS[name](), _decoded(encoded, "upload_checksum_invalid"))
 
 
 def concat_of(headers: Headers) -> tuple[str, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from pipeline.ledger import Ledger
 from pipeline.limits import reject
 from pipeline.media import Media
 from pipeline.names import kept, safe
+from pipeline.originals import Originals, originals
 from pipeline.ports import Found, ObjectStore
 from pipeline.sniff import HEAD, Type, sniff
 
@@ -28,23 +29,32 @@ class Adopted(NamedTuple):
 
 
 def adopt(
-    ledger: Ledger, objects: ObjectStore, pipeline: Pipeline, project_id: str, key: str, job_id: str | None = None
+    ledger: Ledger,
+    objects: ObjectStore,
+    pipeline: Pipeline,
+    project_id: str,
+    key: str,
+    job_id: str | None = None,
+    bucket: str | None = None,
 ) -> Adopted:
-    """Make a media of the object; its bytes stay where they are and are never deleted by us.
+    """Make a media of the object in our bucket, or another; its bytes stay there and are never deleted by us.
 
     Raises `PermanentError` (`project_id_invalid`, `key_invalid`, `job_id_invalid`, `object_missing`, or a reason of
     `limits.REASONS`) and `UnavailableError`.
     """
     _check(project_id, key, job_id)
-    found = objects.head(key)
+    if bucket is None and key.startswith(_OURS):
+        raise PermanentError("key_invalid", "Keys under projects/ and renditions/ are Darkroom's own.")
+    there = originals(objects, bucket)
+    found = there.head(key)
     if found is None:
         raise NotFoundError("object_missing", "There is no object with this key.")
     generation = found.generation or found.etag
-    claims = ledger.claims(objects.bucket, key, generation, project_id, job_id)
+    claims = ledger.claims(there.bucket, key, generation, project_id, job_id)
     owner = ledger.owner(claims)
     if owner is not None:
         return Adopted(owner, new=False)
-    media = _media(ledger, project_id, key, found, _judged(objects, pipeline, key, found))
+    media = _media(ledger, project_id, (bucket, key), found, _judged(there, pipeline, key, found))
     owner = ledger.adopt(media, claims)
     return Adopted(owner, new=owner == media.id)
 
@@ -55,13 +65,11 @@ def _check(project_id: object, key: object, job_id: object) -> None:
         raise PermanentError("project_id_invalid", "projectId is 1 to 64 letters, digits, '-' or '_'.")
     if not isinstance(key, str) or not key or len(key.encode()) > LONGEST_KEY or key.endswith("/"):
         raise PermanentError("key_invalid", "key names one object of the bucket.")
-    if key.startswith(_OURS):
-        raise PermanentError("key_invalid", "Keys under projects/ and renditions/ are Darkroom's own.")
     if job_id is not None and not (isinstance(job_id, str) and _JOB_ID.fullmatch(job_id)):
         raise PermanentError("job_id_invalid", "jobId is 1 to 128 visible ASCII characters.")
 
 
-def _judged(objects: ObjectStore, pipeline: Pipeline, key: str, found: Found) -> Type:
+def _judged(objects: Originals, pipeline: Pipeline, key: str, found: Found) -> Type:
     """What can be told before anything is fetched: the size, and the type by the first bytes."""
     if found.size > pipeline.limits.bytes:
         refusal = reject("bytes_exceeded")
@@ -74,7 +82,8 @@ def _judged(objects: ObjectStore, pipeline: Pipeline, key: str, found: Found) ->
     return sniffed
 
 
-def _media(ledger: Ledger, project_id: str, key: str, found: Found, sniffed: Type) -> Media:
+def _media(ledger: Ledger, project_id: str, place: tuple[str | None, str], found: Found, sniffed: Type) -> Media:
+    bucket, key = place
     name = key.rpartition("/")[2]
     return Media(
         id=keys.new_media_id(),
@@ -84,9 +93,11 @@ def _media(ledger: Ledger, project_id: str, key: str, found: Found, sniffed: Typ
         file_type=sniffed.kind,
         mime_type=sniffed.mime_type,
         s3_key=key,
-        s3_url=ledger.site.url(key),
+        # Whether the public may read what is in somebody else's bucket, and where, is not ours to know.
+        s3_url=f"s3://{bucket}/{key}" if bucket else ledger.site.url(key),
         upload_date=datetime.fromtimestamp(ledger.records.now() / 1000, UTC).isoformat(timespec="milliseconds"),
         position=ledger.next_position(project_id),
         size=found.size,
         adopted=True,
+        bucket=bucket,
     )

@@ -2,11 +2,11 @@
 
 from pipeline.events import Aborted, Stored
 from pipeline.limits import Limits, reject
-from pipeline.ports import ObjectStore
+from pipeline.originals import Originals
 from pipeline.sniff import HEAD, sniff
 
 
-def arrival(objects: ObjectStore, limits: Limits, key: str) -> Stored | Aborted | None:
+def arrival(objects: Originals, limits: Limits, key: str) -> Stored | Aborted | None:
     """What became of the upload, None while nothing is there.
 
     What can be told without fetching it is told at once: its size, and the type by the first bytes.

@@ -200,7 +200,7 @@ def build(file: schema.File) -> Pipeline:
         orphan_wait=file.orphans.wait,
         rate=file.callers.rate,
         bytes_at_once=file.callers.bytes_at_once,
-        events=tuple(Rule(rule.prefix, rule.project) for rule in file.events),
+        events=tuple(Rule(rule.prefix, rule.project, rule.bucket) for rule in file.events),
         cache=Cache(**_plain(file.cache)),
         grants=Grants(**_plain(file.grants)),
         lease=Lease(**{name: round(1000 * seconds) for name, seconds in _plain(file.lease).items()}),

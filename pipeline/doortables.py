@@ -42,15 +42,18 @@ class Callers(Table):
 
 
 class EventsRule(Table):
-    """Whose the objects are that others put into the bucket under a prefix."""
+    """Whose the objects are that others put into a bucket under a prefix; into our own, unless it says another."""
 
-    prefix: Annotated[str, Field(min_length=1, max_length=512)]
+    prefix: Annotated[str, Field(max_length=512)] = ""
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
     project: Annotated[str, Field(pattern=rf"^{PROJECT_ID.pattern}$")] | None = None
 
     @model_validator(mode="after")
     def _names_a_project(self) -> Self:
         if (self.project is None) == (self.prefix.count(PLACEHOLDER) == 0) or self.prefix.count(PLACEHOLDER) > 1:
             raise ValueError(f"say whose they are: by project, or by one {PLACEHOLDER} in the prefix")
-        if self.prefix.startswith(("projects/", "renditions/")):
+        if self.bucket is None and not self.prefix:
+            raise ValueError("say under which prefix of our bucket they are")
+        if self.bucket is None and self.prefix.startswith(("projects/", "renditions/")):
             raise ValueError("what is under projects/ and renditions/ is Darkroom's own")
         return self

@@ -12,7 +12,7 @@ from pipeline.lifecycle import advance
 from pipeline.media import Media, Status
 from pipeline.reception import Reception
 from pipeline.rows import task_of
-from pipeline.tasks import Task, TaskStatus
+from pipeline.tasks import Hint, Task, TaskStatus
 
 
 class Opened(NamedTuple):
@@ -66,10 +66,13 @@ def advanced(ledger: Ledger, task: Task, offset: int, reception: Reception) -> T
 
 def lay_down(ledger: Ledger, task: Task, offset: int, reception: Reception, until: int) -> None:
     """The request is over: the next may go on at the offset until then (ms since the epoch)."""
+    look_at = grants.next_look(task, reception, until, ledger.records.now())
     try:
-        ledger.records.update(grants.laid_down(task, offset, reception, until))
+        ledger.records.update(grants.laid_down(task, offset, reception, until, look_at))
     except RefusedError as refusal:
         raise LeaseLostError from refusal
+    if reception.ours:
+        ledger.queue.send([Hint(task.media_id, task.key, task.queue)])
 
 
 def ask(ledger: Ledger, seen: Task) -> None:

@@ -41,14 +41,14 @@ def advanced(task: Task, offset: int, reception: Reception, now: int, lease: Lea
     return Update(task_key(task.media_id, task.key), condition, set=running(now, lease) | progress)
 
 
-def laid_down(task: Task, offset: int, reception: Reception, until: int) -> Update:
-    """The request is over, the upload is not: whoever comes next goes on at the offset."""
+def laid_down(task: Task, offset: int, reception: Reception, until: int, look_at: int) -> Update:
+    """The request is over, the upload is not: whoever comes next goes on at the offset, a worker from `look_at` on."""
     condition = Every((held(task), Compare("offset", "=", task.offset)))
     rest = {"grantUntil": until, "offset": offset, "reception": reception.row()}
     return Update(
         task_key(task.media_id, task.key),
         condition,
-        set=waiting(until, until) | rest,
+        set=waiting(look_at, look_at) | rest,
         add={"attempts": -1},
         remove=("leaseUntil", "wantedAt"),
     )
@@ -65,7 +65,12 @@ def still_held(task: Task) -> Check:
     return Check(task_key(task.media_id, task.key), held(task))
 
 
-def next_look(task: Task, now: int) -> int:
-    """When to look again for an object that a client stores by itself: ever more rarely, and when the grant ends."""
+def next_look(task: Task, reception: Reception, until: int, now: int) -> int:
+    """When a worker looks after it: at once for what is ours to end, else when the grant does.
+
+    For an object that a client stores by itself before that too, ever more rarely.
+    """
+    if reception.ours:
+        return now
     wait = min(max((now - task.owed_at) // 2, SHORTEST_LOOK), LONGEST_LOOK)
-    return min(now + wait, task.grant_until)
+    return min(now + wait, until) if reception.unannounced else until

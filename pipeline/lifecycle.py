@@ -108,7 +108,7 @@ def _recognised(media: Media, event: Recognised, _now: int, site: Site) -> Step 
 def _stored(media: Media, event: Stored, _now: int, site: Site) -> Step | None:
     if media.status is not Status.UPLOADING:
         return None
-    urls = {"original": media.s3_url} if site.originals else {}
+    urls = {"original": media.s3_url} if site.originals and media.bucket is None else {}
     seen: dict[str, Any] = {name: value for name in ("mime_type", "file_type") if (value := getattr(event, name))}
     facts: dict[str, Any] = {name: getattr(event, name) for name in ("size", "etag", "checksum", "digests")}
     return Step(replace(media, **facts, **seen, urls=urls, status=Status.UPLOADED), insert=("validate",))

@@ -44,9 +44,10 @@ class Output:
 class Media:
     """The record. Attribute names are translated to the stored camelCase ones in `rows.py`.
 
-    `adopted`: the original lay in the bucket before and stays there. `partial`: a piece of another upload, of which
-    nobody is told. `backfill`: the plan that is to replace `plan`, while a ready media still lacks some of it. Times
-    ending in `_at` or `_until` are milliseconds since the epoch by the store's clock; `upload_date` is ISO 8601.
+    `adopted`: the original lay in a bucket before and stays there; `bucket` is that one, None for our own. `partial`: a
+    piece of another upload, of which nobody is told. `backfill`: the plan that is to replace `plan`, while a ready
+    media still lacks some of it. Times ending in `_at` or `_until` are milliseconds since the epoch by the store's
+    clock; `upload_date` is ISO 8601.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Media:
     done: frozenset[str] = frozenset()
     round: int = 0
     adopted: bool = False
+    bucket: str | None = None
     partial: bool = False
     grant_until: int = 0
     settled_at: int | None = None

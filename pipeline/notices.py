@@ -14,10 +14,14 @@ PLACEHOLDER = "{projectId}"
 
 @dataclass(frozen=True)
 class Rule:
-    """Objects whose keys begin with `prefix` are for `project`; without one the prefix names it: `in/{projectId}/`."""
+    """Objects whose keys begin with `prefix` are for `project`; without one the prefix names it: `in/{projectId}/`.
+
+    It is of one `bucket`, None for our own.
+    """
 
     prefix: str
     project: str | None = None
+    bucket: str | None = None
 
     def project_of(self, key: str) -> str | None:
         """Whose the object is; None when the rule does not speak of it."""
@@ -38,9 +42,10 @@ class Arrival:
     sequencer: str
 
 
-def project_of(rules: Iterable[Rule], key: str) -> str | None:
-    """Whose an object is by the rule with the longest prefix that speaks of it."""
-    found = ((len(rule.prefix), project) for rule in rules if (project := rule.project_of(key)) is not None)
+def project_of(rules: Iterable[Rule], arrival: Arrival, own: str) -> str | None:
+    """Whose an object is by the rule with the longest prefix that speaks of it; `own` is our bucket."""
+    there = (rule for rule in rules if (rule.bucket or own) == arrival.bucket)
+    found = ((len(rule.prefix), project) for rule in there if (project := rule.project_of(arrival.key)) is not None)
     return max(found, default=(0, None))[1]
 
 

@@ -82,6 +82,9 @@ class ObjectStore(Protocol):
     def bucket(self) -> str:
         """The bucket's name."""
 
+    def elsewhere(self, bucket: str) -> "ObjectStore":
+        """A bucket of others, with the same credentials: to be read from (see `pipeline.originals`)."""
+
     def head(self, key: str) -> Found | None:
         """What is stored there, or None."""
 

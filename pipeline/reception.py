@@ -25,8 +25,8 @@ class Reception:
 
     Parts are equal but for the last, so that the row's offset says how many there are: S3 lists them, the row need not.
     `crc` is the base64 CRC-64/NVME of all but the tail; `metadata` and `concat` are what the client said, given back as
-    they were. `direct`: the client brings it to S3 by itself. `doubtful`: the object may be whole, though the row could
-    not be told.
+    they were. `direct`: the client brings it to S3 by itself. `whole`: its parts are all in S3, and anybody may make
+    the object of them. `doubtful`: the object may be made, though the row could not be told.
     """
 
     part_size: int
@@ -37,12 +37,28 @@ class Reception:
     metadata: str = ""
     concat: str = ""
     direct: bool = False
+    whole: bool = False
     doubtful: bool = False
 
     @property
     def partial(self) -> bool:
         """Whether it is a piece that a later request puts together with others."""
         return self.concat == "partial"
+
+    @property
+    def final(self) -> bool:
+        """Whether it is put together of such pieces."""
+        return self.concat.startswith("final")
+
+    @property
+    def ours(self) -> bool:
+        """Whether no client has to come back for it."""
+        return self.whole or self.final
+
+    @property
+    def unannounced(self) -> bool:
+        """Whether its client may bring it without ever saying so."""
+        return self.direct and self.upload_id is None
 
     def row(self) -> dict[str, Any]:
         """As it is stored; absent values are left out."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 from pipeline.adapters.sqlite import MEMORY, SqliteRecords
 from pipeline.config import load
@@ -10,12 +11,15 @@ from pipeline.keys import new_media_id, original
 from pipeline.ledger import Ledger
 from pipeline.lifecycle import Site
 from pipeline.media import Media
+from pipeline.ports import Pieces
 from pipeline.progress import Report
 from pipeline.protocol import Lease
 from pipeline.rows import task_of
 from pipeline.tasks import SHARDS, Hint, Task
 
 PIPELINE = load(Path(__file__).parents[1] / "pipeline.toml")
+NO_PIECES = cast("Pieces", None)
+"""For stages that ask for none."""
 
 
 @dataclass(frozen=True)

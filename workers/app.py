@@ -72,6 +72,7 @@ def _tools(services: Services) -> Tools:
     return Tools(
         services.ledger,
         services.objects,
+        services.pieces,
         services.queue,
         services.pipeline,
         _scratch(settings.scratch),

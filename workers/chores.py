@@ -2,12 +2,14 @@
 
 from pipeline import keys, projectrows, recovery
 from pipeline.arrivals import arrival
+from pipeline.assembly import assemble
 from pipeline.changes import Update
 from pipeline.events import Aborted, Stored
 from pipeline.grants import next_look
 from pipeline.media import Media, Status
 from pipeline.messages import message
-from pipeline.reception import reception_of
+from pipeline.originals import originals
+from pipeline.reception import Reception, reception_of
 from workers.rendering import Turn
 
 
@@ -15,30 +17,30 @@ def recover_upload(turn: Turn) -> None:
     """Nobody holds this upload any more: promote what is whole in S3, or let go of it.
 
     The key is this media's alone and S3 shows no object before it is whole, so what is there is the upload. While its
-    grant lasts, a client may come back for one that is not.
+    grant lasts, a client may come back for one that is not, unless all that is missing is ours to do.
     """
     task, media, ledger = turn.task, turn.claimed.media, turn.tools.ledger
-    reception = reception_of(task.reception) if task.reception else None
-    direct = reception is not None and reception.direct
-    event = None if media.partial else _arrived(turn, direct=direct)
+    reception = reception_of(task.reception) if task.reception else Reception(part_size=1)
+    event = None if media.partial else _arrived(turn, reception)
     if event is not None:
-        if reception is not None and not direct:
+        if task.reception and not reception.direct:
             turn.tools.objects.purge(keys.tails(media.project_id, media.id))
         turn.commit(event)
-    elif (now := ledger.records.now()) < task.grant_until:
-        by_itself = direct and not (reception and reception.upload_id)
-        look_at = next_look(task, now) if by_itself else task.grant_until
+    elif (now := ledger.records.now()) < task.grant_until and not reception.ours:
+        look_at = next_look(task, reception, task.grant_until, now)
         turn.persist(lambda: ledger.postpone(task, look_at))
     else:
         turn.commit(Aborted("aborted", "The upload did not finish."))
 
 
-def _arrived(turn: Turn, *, direct: bool) -> Stored | Aborted | None:
+def _arrived(turn: Turn, reception: Reception) -> Stored | Aborted | None:
     """What became of it, None when nothing is there; what a client brought to S3 by itself is looked at first."""
-    key = turn.claimed.media.s3_key
-    if direct:
-        return arrival(turn.tools.objects, turn.tools.pipeline.limits, key)
-    found = turn.tools.objects.head(key)
+    objects, key = turn.tools.objects, turn.claimed.media.s3_key
+    if reception.whole:
+        assemble(objects, turn.tools.pieces, key, reception)
+    if reception.direct:
+        return arrival(objects, turn.tools.pipeline.limits, key)
+    found = originals(objects, turn.claimed.media.bucket).head(key)
     return None if found is None else Stored(found.size, found.etag)
 
 

@@ -13,6 +13,7 @@ from pipeline.events import Backfilled, Refused, Validated
 from pipeline.events import Made as PartMade
 from pipeline.limits import Rejected
 from pipeline.media import Output
+from pipeline.originals import originals
 from pipeline.plan import Plan, plan
 from pipeline.ports import Found, Label
 from pipeline.probes import Probe
@@ -147,8 +148,8 @@ def _output(key: str, found: Found) -> Output:
 
 def _original(turn: Turn) -> Path:
     """The original under a name of ours, fetched when it is first asked for; of a film, once for the whole machine."""
-    media, objects = turn.claimed.media, turn.tools.objects
-    path = turn.desk.folder / "original"
+    media = turn.claimed.media
+    path, objects = turn.desk.folder / "original", originals(turn.tools.objects, media.bucket)
     return _kept(turn, path, media.size, lambda path: objects.fetch(media.s3_key, path, media.etag))
 
 
@@ -164,7 +165,7 @@ def _kept(turn: Turn, path: Path, size: int, make: Callable[[Path], None]) -> Pa
     if cache is None or media.file_type != "video" or media.etag is None:
         make(path)
     else:
-        cache.link(f"{media.s3_key} {media.etag} {path.name}", size, path, make, turn.holding.wait)
+        cache.link(f"{media.bucket} {media.s3_key} {media.etag} {path.name}", size, path, make, turn.holding.wait)
     return path
 
 

@@ -1,4 +1,4 @@
-"""Objects that others put into the bucket become media, as S3 tells of them by an SQS queue (`darkroom events`).
+"""Objects that others put into a bucket become media, as S3 tells of them by an SQS queue (`darkroom events`).
 
 At least once and in any order, so that nothing here counts on either: the same object makes one media by its row. A
 message is deleted when all that it tells of is done or refused for good. What cannot be read is left to the queue,
@@ -70,12 +70,14 @@ class Notices:
                     self.mailbox.hide(letter, random.randint(5, 15))  # noqa: S311 - so that not all come at once
 
     def _adopt(self, arrival: Arrival) -> None:
-        project_id = notices.project_of(self.pipeline.events, arrival.key)
-        if project_id is None or arrival.bucket != self.objects.bucket:
+        own = self.objects.bucket
+        project_id = notices.project_of(self.pipeline.events, arrival, own)
+        if project_id is None:
             log.debug("event_ignored", bucket=arrival.bucket, key=arrival.key)
             return
         try:
-            media_id, new = adopt(self.ledger, self.objects, self.pipeline, project_id, arrival.key)
+            bucket = None if arrival.bucket == own else arrival.bucket
+            media_id, new = adopt(self.ledger, self.objects, self.pipeline, project_id, arrival.key, bucket=bucket)
         except ChangedError as error:
             # It was replaced between our two looks at it: this very message makes us look again.
             raise UnavailableError(f"s3: {error}") from error

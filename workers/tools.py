@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.config import Pipeline
 from pipeline.ledger import Ledger
-from pipeline.ports import ObjectStore, Queue, Webhooks
+from pipeline.ports import ObjectStore, Pieces, Queue, Webhooks
 from workers.cache import DiskCache
 from workers.holding import Shift
 from workers.pool import Pool
@@ -17,6 +17,7 @@ class Tools:
 
     ledger: Ledger
     objects: ObjectStore
+    pieces: Pieces
     queue: Queue
     pipeline: Pipeline
     scratch: Path

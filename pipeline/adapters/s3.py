@@ -45,9 +45,12 @@ def connect(bucket: str, put_timeout: float = 60.0, account: Account | None = No
     must connect afterwards.
     """
     patience = Patience(*(share * put_timeout for share in (_CONNECTING, _SENDING, _ANSWERING)))
-    known = account or aws.account()
-    http = S3Http(lambda region: known.bucket(bucket, region), known.credentials, known.certificates, patience)
-    return S3Objects(known, http, bucket)
+    return _opened(bucket, patience, account or aws.account())
+
+
+def _opened(bucket: str, patience: Patience, account: Account) -> "S3Objects":
+    http = S3Http(lambda region: account.bucket(bucket, region), account.credentials, account.certificates, patience)
+    return S3Objects(account, http, bucket)
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,16 @@ class S3Objects:
     def client(self) -> "S3Client":
         """The SDK's."""
         return self.account.sdk.objects(self.http.patience)
+
+    @cached_property
+    def _others(self) -> dict[str, "S3Objects"]:
+        return {}
+
+    def elsewhere(self, bucket: str) -> "S3Objects":
+        """Another bucket at the same endpoint, in whichever region; connections to it are kept."""
+        if bucket not in self._others:
+            self._others[bucket] = _opened(bucket, self.http.patience, self.account)
+        return self._others[bucket]
 
     def head(self, key: str) -> Found | None:
         """What is stored there, or None."""

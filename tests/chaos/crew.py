@@ -25,7 +25,8 @@ def main() -> None:
     scratch = services.settings.scratch / f"crew-{os.getpid()}"
     scratch.mkdir(parents=True)
     ledger, queue = services.ledger, services.queue
-    tools = Tools(ledger, services.objects, queue, services.pipeline, scratch, ffmpeg(), Shift(), services.webhooks)
+    stores = (services.objects, services.pieces)
+    tools = Tools(ledger, *stores, queue, services.pipeline, scratch, ffmpeg(), Shift(), services.webhooks)
     broker = make_broker(services.settings.redis_url, services.pipeline.threads)
     bind(broker, tools)
     sweeper = Sweeper(ledger.records, queue)

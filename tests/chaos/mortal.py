@@ -161,6 +161,6 @@ def mortal(
     scratch.mkdir(parents=True)
     webhooks = cast("Webhooks", Watched(Webhooks, plain.webhooks, watch))
     shift = Shift(grace=0)
-    tools = Tools(ledger, objects, queue, plain.pipeline, scratch, ffmpeg(), shift, webhooks, pool=decoders)
+    tools = Tools(ledger, objects, pieces, queue, plain.pipeline, scratch, ffmpeg(), shift, webhooks, pool=decoders)
     app = create(watched, access_of("127.0.0.1", (), (), guarded=True))
     return Mortal(project, corpus, watch, plain, app, Envelope(tools, WORK), heard.inbox, testify)

@@ -41,6 +41,7 @@ OFF_THE_WAY = {
     "ObjectStore.list": "the orphan scan's",
     "Records.ping": "asks after health",
     "ObjectStore.ping": "asks after health",
+    "ObjectStore.elsewhere": "asks nobody anything",
     "Queue.intact": "the sweeper's",
     "Queue.mark": "the sweeper's",
     "Queue.progress": "reads for a client",

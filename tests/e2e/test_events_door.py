@@ -6,22 +6,31 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
 from uuid import uuid4
 
 import boto3
 import pytest
 
 from pipeline.adapters.s3 import connect as s3_connect
-from pipeline.adapters.sqs import Mailbox
+from pipeline.adapters.s3_pieces import S3Pieces
+from pipeline.adapters.sqs import Letter, Mailbox
 from pipeline.errors import UnavailableError
 from pipeline.ledger import Ledger
+from pipeline.media import Status
 from pipeline.notices import Rule
+from pipeline.tasks import TaskStatus
+from tests import builders
 from tests.backends import Starter, ministack
 from tests.frontdoor import Credentials
 from tests.multipart import PNG
 from tests.serving import wait_for
 from tests.world import PIPELINE, World
+from workers.actors import WORK
+from workers.holding import Shift
 from workers.notices import Notices
+from workers.rendering import Envelope
+from workers.tools import Tools
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -123,6 +132,37 @@ def test_one_object_told_of_twice_is_one_media(door: Door) -> None:
     assert len(door.media("twice")) == 1
     door.s3.put_object(Bucket=door.bucket, Key="in/twice/a.png", Body=PNG + b"another")
     wait_for(lambda: len(door.media("twice")) == 2, 30)
+
+
+def test_an_object_in_a_bucket_of_others_is_read_there_and_stays(door: Door, tmp_path: Path) -> None:
+    """The bucket that tells is not ours here: ours has another name, and needs not even the same region."""
+    door.s3.create_bucket(Bucket=f"own-{door.bucket}")
+    rules = (Rule("cameras/", "cameras", door.bucket),)
+    own = s3_connect(f"own-{door.bucket}")
+    world, pipeline = World(), replace(PIPELINE, events=rules)
+    notices = Notices(world.ledger, own, pipeline, door.notices.mailbox)
+    key = "cameras/a b.png"
+    photo = builders.photo(tmp_path / "a.png", (64, 48)).read_bytes()
+    door.s3.put_object(Bucket=door.bucket, Key=key, Body=photo)
+    told = {"key": quote_plus(key), "eTag": "any", "sequencer": "00"}
+    event = {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": door.bucket}, "object": told}}]}
+    notices.take(Letter("none", json.dumps(event), 1))
+    [row] = world.records.project("cameras", -1, 10)
+    assert (row["bucket"], row["s3Key"], row["s3Url"]) == (door.bucket, key, f"s3://{door.bucket}/{key}")
+    tools = Tools(world.ledger, own, S3Pieces(own), world.inbox, pipeline, tmp_path, "ffmpeg", Shift())
+    while due := [hint.key for hint in world.inbox.take() if not hint.key.startswith("record#")]:
+        for each in due:
+            Envelope(tools, WORK).take(row["id"], each)
+    made = world.media(row["id"])
+    assert made.status is Status.READY, made.error
+    assert "original" not in made.urls
+    assert own.head(made.renditions["thumbnail"].key) is not None
+    world.ledger.delete(made.id)
+    world.records.turn(world.ledger.linger + 1)
+    Envelope(tools, WORK).take(made.id, "purge")
+    assert world.task(made.id, "purge").status is TaskStatus.DONE
+    assert door.s3.head_object(Bucket=door.bucket, Key=key)["ContentLength"] == len(photo)
+    assert own.head(made.renditions["thumbnail"].key) is None
 
 
 def test_what_is_nobody_s_or_no_picture_is_let_go(door: Door) -> None:

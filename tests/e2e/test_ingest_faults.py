@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,45 +9,16 @@ import httpx
 import pytest
 
 from tests.backends import Backend
-from tests.faults import SLOW_DOWN, Faults, Refusal
+from tests.faults import BROKEN, LOST, RESET, SLOW_DOWN, Faults, Plan, Refusal, complete, opening, part, put
 from tests.frontdoor import Bucket, records, settles, upload
 from tests.multipart import PNG
 from tests.serving import Ingest, ingest, wait_for
 
 CONTENT = PNG + bytes(6 * 1024 * 1024)
-BROKEN = Refusal(200, "application/xml", b"<Error><Code>InternalError</Code><Message>We are sorry.</Message></Error>")
-
-
-@dataclass
-class Plan:
-    """Which calls go wrong: so many of those that `hits` says; each waits for `release` first."""
-
-    hits: Callable[[str, str], bool] = lambda _method, _path: False
-    left: int = 0
-    release: threading.Event = field(default_factory=threading.Event)
-
-    def refuses(self, method: str, path: str) -> bool:
-        if not self.hits(method, path):
-            return False
-        self.release.wait(30)
-        self.left -= 1
-        return self.left >= 0
-
-
-def put(method: str, path: str) -> bool:
-    return method == "PUT" and "partNumber" not in path
-
-
-def part(method: str, path: str) -> bool:
-    return method == "PUT" and "partNumber" in path
-
-
-def opening(method: str, path: str) -> bool:
-    return method == "POST" and path.endswith("uploads=")
-
-
-def complete(method: str, path: str) -> bool:
-    return method == "POST" and "uploadId" in path
+STAYING = [
+    *((call, SLOW_DOWN) for call in (put, opening, part, complete)),
+    *((call, refusal) for call in (put, complete) for refusal in (BROKEN, RESET)),
+]
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +26,8 @@ def plan() -> Plan:
     return Plan()
 
 
-@pytest.fixture(scope="module", params=[SLOW_DOWN, BROKEN], ids=["503", "200 with an error"])
+@pytest.fixture(scope="module")
 def server(
-    request: pytest.FixtureRequest,
     plan: Plan,
     ingest_env: dict[str, str],
     s3: Backend,
@@ -66,7 +35,7 @@ def server(
 ) -> Iterator[Ingest]:
     """A server that reaches S3 through what the plan spoils."""
     with (
-        Faults(int(s3.url.rpartition(":")[2]), plan.refuses, request.param) as faults,
+        Faults(int(s3.url.rpartition(":")[2]), plan.refuses, lambda: plan.refusal) as faults,
         ingest(
             tmp_path_factory.mktemp("faults"), {**ingest_env, "AWS_ENDPOINT_URL_S3": faults.url}, prompt="800ms"
         ) as running,
@@ -79,12 +48,12 @@ def project() -> str:
     return f"p-{uuid4().hex}"
 
 
+@pytest.mark.parametrize("refusal", [SLOW_DOWN, BROKEN, RESET, LOST], ids=["503", "200 with an error", "reset", "lost"])
 @pytest.mark.parametrize("call", [put, opening, part, complete])
 def test_an_s3_that_stumbles_once_is_asked_again(
-    server: Ingest, plan: Plan, bucket: Bucket, project: str, call: Callable[[str, str], bool]
+    server: Ingest, plan: Plan, bucket: Bucket, project: str, call: Callable[[str, str], bool], refusal: Refusal
 ) -> None:
-    plan.hits, plan.left = call, 1
-    plan.release.set()
+    plan.spoil(call, 1, refusal)
     said = upload(server, project, PNG if call is put else CONTENT)
     assert said.status_code in {201, 202}
     wait_for(lambda: records(server, project)[0]["status"] == "uploaded")
@@ -93,12 +62,11 @@ def test_an_s3_that_stumbles_once_is_asked_again(
     assert bucket.open_uploads(f"projects/{project}/") == []
 
 
-@pytest.mark.parametrize("call", [put, opening, part, complete])
+@pytest.mark.parametrize(("call", "refusal"), STAYING)
 def test_an_s3_that_stays_broken_ends_the_upload(
-    server: Ingest, plan: Plan, bucket: Bucket, project: str, call: Callable[[str, str], bool]
+    server: Ingest, plan: Plan, bucket: Bucket, project: str, call: Callable[[str, str], bool], refusal: Refusal
 ) -> None:
-    plan.hits, plan.left = call, 10**6
-    plan.release.set()
+    plan.spoil(call, 10**6, refusal)
     said = upload(server, project, PNG if call is put else CONTENT)
     # All bytes are in S3, and only the object takes long: then the answer may come before the end is known.
     assert said.status_code in ({202, 503} if call is complete else {503})
@@ -111,8 +79,7 @@ def test_an_s3_that_stays_broken_ends_the_upload(
 def test_an_object_that_s3_takes_long_to_make_is_answered_for_meanwhile(
     server: Ingest, plan: Plan, bucket: Bucket, project: str
 ) -> None:
-    plan.hits, plan.left = complete, 0
-    plan.release.clear()
+    plan.stall(complete)
     said = upload(server, project, CONTENT)
     assert said.status_code == 202
     status = said.json()["statusUrl"]

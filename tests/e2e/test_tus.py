@@ -211,7 +211,10 @@ def test_bytes_with_a_checksum(server: Ingest, bucket: Bucket, name: str) -> Non
     assert patch(server, path, len(first), last, Upload_Checksum=checksum(first)).status_code == 460
     assert offset(server, path) == len(first)
     assert patch(server, path, len(first), last, Upload_Checksum=checksum(last)).status_code == 204
-    whole(server, bucket, path, CONTENT)
+    assert "digests" not in whole(server, bucket, path, CONTENT)  # neither is of the file
+    alone = begun(server)
+    assert patch(server, alone, 0, CONTENT, Upload_Checksum=checksum(CONTENT)).status_code == 204
+    assert whole(server, bucket, alone, CONTENT)["digests"] == {name: checksum(CONTENT).partition(" ")[2]}
 
 
 def test_a_file_that_is_not_taken_is_refused_by_its_first_bytes(server: Ingest, bucket: Bucket) -> None:

@@ -16,7 +16,7 @@ from pipeline.media import Status
 from pipeline.ports import ObjectStore
 from pipeline.protocol import Lease, task_key
 from pipeline.tasks import TaskStatus
-from tests.world import PIPELINE, ClockedRecords, World
+from tests.world import NO_PIECES, PIPELINE, ClockedRecords, World
 from workers.holding import Shift
 from workers.rendering import Envelope, Turn
 from workers.tools import Tools
@@ -59,7 +59,7 @@ class Scene:
 
     def take(self) -> int | None:
         objects: ObjectStore = None  # type: ignore[assignment]  # nothing here touches S3
-        tools = Tools(self.ledger, objects, self.world.inbox, PIPELINE, Path(), "ffmpeg", self.shift)
+        tools = Tools(self.ledger, objects, NO_PIECES, self.world.inbox, PIPELINE, Path(), "ffmpeg", self.shift)
         return Envelope(tools, {"validate": self.work}).take(self.media_id, "validate")
 
     def row(self) -> tuple[TaskStatus, int]:
@@ -243,7 +243,7 @@ def test_a_hint_for_work_that_nobody_wants_changes_nothing() -> None:
     assert scene.world.records.get(change.key) is None
     assert (
         Envelope(
-            Tools(scene.ledger, None, scene.world.inbox, PIPELINE, Path(), "ffmpeg", scene.shift),  # type: ignore[arg-type]
+            Tools(scene.ledger, None, NO_PIECES, scene.world.inbox, PIPELINE, Path(), "ffmpeg", scene.shift),  # type: ignore[arg-type]
             {},
         ).take(scene.media_id, "thumbnail")
         is None

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.events import Stored
-from tests.world import PIPELINE, World
+from tests.world import NO_PIECES, PIPELINE, World
 from workers.fairness import crowded
 from workers.holding import Shift
 from workers.tools import Tools
@@ -13,7 +13,7 @@ TWO = replace(PIPELINE, most_of={"images": 2})
 
 
 def tools(world: World) -> Tools:
-    return Tools(world.ledger, None, world.inbox, TWO, Path(), "ffmpeg", Shift())  # type: ignore[arg-type]
+    return Tools(world.ledger, None, NO_PIECES, world.inbox, TWO, Path(), "ffmpeg", Shift())  # type: ignore[arg-type]
 
 
 def uploaded(world: World, project: str) -> str:

@@ -11,7 +11,7 @@ from pipeline.events import Made, Stored, Validated
 from pipeline.media import Status
 from pipeline.ports import ObjectStore
 from pipeline.tasks import TaskStatus
-from tests.world import PIPELINE, World
+from tests.world import NO_PIECES, PIPELINE, World
 from workers.desk import Desk
 from workers.holding import Shift
 from workers.rendering import Envelope, Turn
@@ -53,7 +53,8 @@ class Bench:
 
     def take(self, make: Callable[[Turn], None] | None = None) -> int | None:
         objects: ObjectStore = None  # type: ignore[assignment]  # nothing here touches S3
-        tools = Tools(self.world.ledger, objects, self.world.inbox, PIPELINE, self.scratch, "ffmpeg", Shift())
+        stores = (objects, NO_PIECES)
+        tools = Tools(self.world.ledger, *stores, self.world.inbox, PIPELINE, self.scratch, "ffmpeg", Shift())
         work = {"validate": self.validate, **dict.fromkeys(("thumbnail", "poster", "audio"), make or self.make)}
         return Envelope(tools, work).take(self.media_id, "validate")
 

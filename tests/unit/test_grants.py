@@ -1,15 +1,17 @@
 """What a worker does with an upload that nobody holds while, and after, its client may still bring it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from pipeline import granting
+from pipeline.errors import NotFoundError
 from pipeline.events import Stored
 from pipeline.grants import LONGEST_LOOK, SHORTEST_LOOK
 from pipeline.media import Media, Status
-from pipeline.ports import Found, ObjectStore
+from pipeline.ports import Found, ObjectStore, Part, Pieces
 from pipeline.reception import MOST_PARTS, SMALLEST_PART, Reception, part_size, reception_of
 from pipeline.tasks import TaskStatus
 from tests.multipart import PNG
@@ -27,12 +29,24 @@ class Bucket:
 
     def __init__(self) -> None:
         self.stored: dict[str, bytes] = {}
+        self.open = {"u1": [Part(1, '"1"', 5), Part(2, '"2"', 5), Part(3, '"3"', 2), Part(4, '"stray"', 5)]}
 
     def head(self, key: str) -> Found | None:
         return Found(len(self.stored[key]), '"e"', "image/png") if key in self.stored else None
 
     def read(self, key: str, size: int, _etag: str) -> bytes:
         return self.stored[key][:size]
+
+    def parts(self, _key: str, upload_id: str) -> Iterator[Part]:
+        if upload_id not in self.open:
+            raise NotFoundError("object_missing", "")
+        return iter(self.open[upload_id])
+
+    def complete(self, key: str, upload_id: str, parts: list[Part], crc: str | None) -> str:
+        assert crc in {None, "a crc"}
+        self.stored[key] = (PNG + bytes(20))[: sum(part.size for part in parts)]
+        del self.open[upload_id]
+        return '"e"'
 
     def purge(self, prefix: str) -> int:
         gone = [key for key in self.stored if key.startswith(prefix)]
@@ -49,8 +63,8 @@ def granted(world: World, **facts: Any) -> Media:  # noqa: ANN401 - Reception's 
 
 def look(world: World, bucket: Bucket, media: Media, key: str = "upload") -> None:
     """A hint comes for one of its tasks."""
-    objects = cast("ObjectStore", bucket)
-    tools = Tools(world.ledger, objects, world.inbox, PIPELINE, Path("/nowhere"), "ffmpeg", Shift())
+    objects, pieces = cast("ObjectStore", bucket), cast("Pieces", bucket)
+    tools = Tools(world.ledger, objects, pieces, world.inbox, PIPELINE, Path("/nowhere"), "ffmpeg", Shift())
     Envelope(tools, WORK).take(media.id, key)
 
 
@@ -130,6 +144,42 @@ def test_a_piece_of_another_upload_never_becomes_a_media() -> None:
     look(world, bucket, media)
     assert world.media(media.id).reason == "upload_aborted"
     assert {task.key for task in world.owed()} == {"purge"}  # and nobody is told of it
+
+
+WHOLE: dict[str, Any] = {"length": 12, "upload_id": "u1", "whole": True, "crc": "a crc"}
+
+
+def laid_down(world: World, **facts: Any) -> Media:  # noqa: ANN401 - Reception's fields
+    """An upload after a request that could not make its object."""
+    media = granted(world, **facts)
+    claimed = granting.take(world.ledger, media.id)
+    assert claimed is not None
+    granting.lay_down(world.ledger, claimed.task, 12, Reception(part_size=5, **facts), world.records.now() + HOUR)
+    return media
+
+
+@pytest.mark.parametrize(("facts", "size"), [(WHOLE, 12), ({**WHOLE, "length": None, "direct": True, "crc": ""}, 17)])
+def test_what_is_whole_but_for_its_object_is_made_at_once(facts: dict[str, Any], size: int) -> None:
+    world, bucket = World(), Bucket()
+    media = laid_down(world, **facts)
+    assert [hint.key for hint in world.inbox.take()] == ["upload"]
+    look(world, bucket, media)
+    assert (world.media(media.id).status, world.media(media.id).size) == (Status.UPLOADED, size)
+    assert bucket.open == {}
+
+
+@pytest.mark.parametrize("facts", [{**WHOLE, "upload_id": "gone"}, {**WHOLE, "length": 13}, {"concat": "final;a b"}])
+def test_what_nobody_can_make_is_given_up_at_once(facts: dict[str, Any]) -> None:
+    world, bucket = World(), Bucket()
+    media = laid_down(world, **facts)
+    look(world, bucket, media)
+    assert world.media(media.id).reason == "upload_aborted"
+
+
+def test_a_form_that_was_asked_for_too_early_is_still_looked_for() -> None:
+    world = World()
+    media = laid_down(world, direct=True)
+    assert world.task(media.id, "upload").retry_at == world.records.now() + SHORTEST_LOOK
 
 
 @pytest.mark.parametrize("complete", [False, True])

@@ -11,7 +11,7 @@ from dramatiq.middleware import Retries
 from pipeline.errors import ChangedError, PermanentError, TransientError, UnavailableError
 from pipeline.ports import Found, ObjectStore
 from tests.multipart import PNG
-from tests.world import PIPELINE, World
+from tests.world import NO_PIECES, PIPELINE, World
 from workers.actors import bind
 from workers.holding import Shift
 from workers.tools import Tools
@@ -42,7 +42,7 @@ def media_of(world: World, error: Exception, times: int) -> int:
     """How many media the job has made once nothing more is done about it."""
     broker = StubBroker(middleware=[Retries()])
     objects = cast("ObjectStore", Flaky(error, times))
-    bind(broker, Tools(world.ledger, objects, world.inbox, PIPELINE, Path("/nowhere"), "ffmpeg", Shift()))
+    bind(broker, Tools(world.ledger, objects, NO_PIECES, world.inbox, PIPELINE, Path("/nowhere"), "ffmpeg", Shift()))
     submit = broker.get_actor("submit")
     submit.options |= {"min_backoff": 1, "max_backoff": 1}  # the terms are kept but for the waits
     worker = dramatiq.Worker(broker, worker_timeout=5, worker_threads=1)

@@ -12,7 +12,7 @@ from pipeline.plan import Plan
 from pipeline.ports import Found, Label
 from tests.builders import ffmpeg
 from tests.footage import counted
-from tests.world import PIPELINE, World
+from tests.world import NO_PIECES, PIPELINE, World
 from workers.actors import WORK
 from workers.cache import DiskCache
 from workers.holding import Shift
@@ -51,6 +51,7 @@ def test_a_film_is_fetched_once_for_all_its_chunks(tmp_path: Path) -> None:
     tools = Tools(
         world.ledger,
         objects,  # type: ignore[arg-type]  # the rest of S3 is not needed
+        NO_PIECES,
         world.inbox,
         PIPELINE,
         tmp_path / "scratch",

@@ -73,4 +73,12 @@ RULES = (Rule("in/", "everything"), Rule("in/special/", "special"), Rule("drop/{
     ],
 )
 def test_the_longest_prefix_says_whose_it_is(key: str, project: str | None) -> None:
-    assert project_of(RULES, key) == project
+    assert project_of(RULES, Arrival("ours", key, '"e"', ""), "ours") == project
+
+
+def test_a_rule_is_of_its_bucket() -> None:
+    rules = (Rule("in/", "own"), Rule("", "cameras", "camera-uploads"), Rule("in/", "named", "ours"))
+    places = (("ours", "in/a.jpg"), ("camera-uploads", "in/a.jpg"), ("camera-uploads", "a.jpg"), ("others", "in/a.jpg"))
+    found = [project_of(rules[:2], Arrival(bucket, key, '"e"', ""), "ours") for bucket, key in places]
+    assert found == ["own", "cameras", "cameras", None]
+    assert project_of(rules[2:], Arrival("ours", "in/a.jpg", '"e"', ""), "ours") == "named"

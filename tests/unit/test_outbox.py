@@ -18,7 +18,7 @@ from pipeline.projectrows import totals_key
 from pipeline.rows import public
 from pipeline.tasks import Task, TaskStatus
 from tests.receiver import Hooks
-from tests.world import PIPELINE, World
+from tests.world import NO_PIECES, PIPELINE, World
 from workers import chores
 from workers.holding import Shift
 from workers.rendering import Envelope
@@ -57,7 +57,7 @@ def ready(world: World) -> Media:
 def take(world: World, media: Media, webhooks: Webhooks | None, key: str = KEY) -> Task:
     """One hint at the outbox row."""
     objects: ObjectStore = None  # type: ignore[assignment]  # the outbox stores nothing
-    tools = Tools(world.ledger, objects, world.inbox, PIPELINE, Path(), "ffmpeg", Shift(), webhooks)
+    tools = Tools(world.ledger, objects, NO_PIECES, world.inbox, PIPELINE, Path(), "ffmpeg", Shift(), webhooks)
     Envelope(tools, {"record": chores.record}).take(media.id, key)
     return world.task(media.id, key)
 
