@@ -35,8 +35,9 @@ def main() -> int:
         toml = folder / "pipeline.toml"
         toml.write_text((ROOT / "pipeline.toml").read_text().replace('chunk = "60s"', f'chunk = "{CHUNK}s"'))
         photo = builders.photo(folder / "photo.jpg", (4000, 3000))
-        keyframes = ("-g", "6")  # with fewer of them chunks would be made longer, so as not to decode much twice
-        video = builders.video(folder / "video.mp4", (1280, 720), seconds=CHUNK * given.chunks, options=keyframes)
+        # With fewer keyframes chunks would be made longer, so as not to decode much twice.
+        options = ("-preset", "ultrafast", "-g", "6")
+        video = builders.video(folder / "video.mp4", (1280, 720), seconds=CHUNK * given.chunks, options=options)
         with running(folder / "run", PIPELINE=str(toml)) as stack:
             waits(stack, photo, 5)  # everybody is awake
             idle = waits(stack, photo, given.photos)

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import redis
@@ -39,6 +40,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench-redelivery", description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--wipes", type=int, default=20)
+    parser.add_argument("--forgets", type=int, default=5)
     given = parser.parse_args()
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as name:
@@ -47,6 +49,8 @@ def main() -> int:
         video = builders.video(folder / "video.mp4", (640, 360), seconds=SECONDS)
         with standing(folder, ROOT / "pipeline.toml", CREW) as stand:
             wait_for(lambda: len(stand.fleet.at_work(*CREW)) == sum(CREW.values()), 60)
+            forgets = list(forgotten(stand, photo, given.forgets))
+            show(f"hinted after it was overdue, its message lost, {given.forgets} times {PHOTOS} tasks", forgets)
             wipes = list(wiped(stand, photo, given.wipes))
             show(f"hinted again after FLUSHALL, {given.wipes} wipes of {PHOTOS} owed tasks", wipes)
             kills, chunks, again = killed(stand, video, given.kills)
@@ -55,28 +59,56 @@ def main() -> int:
     return 0
 
 
+def forgotten(stand: Stand, photo: Path, times: int) -> Iterator[float]:
+    """Seconds from when each task was overdue to its message being in Redis, which had lost it and nothing else."""
+    client, ledger = redis.Redis.from_url(stand.services.settings.redis_url), stand.services.ledger
+    with frozen(stand, photo) as media:
+        for _ in range(times):
+            new = [upload(stand, photo) for _ in range(PHOTOS)]
+            client.delete(f"{NAMESPACE}:images", f"{NAMESPACE}:images.msgs")
+            tasks = [(each, ledger.task(each, "validate")) for each in new]
+            due = {each: task.wake_at for each, task in tasks if task and task.wake_at}
+            while due:
+                there, now = hinted(stand), ledger.records.now()
+                yield from [(now - due.pop(each)) / 1000 for each in there & due.keys()]
+                time.sleep(_LOOK)
+            media.extend(new)
+
+
 def wiped(stand: Stand, photo: Path, times: int) -> Iterator[float]:
-    """Seconds from a wipe to each owed task's message being back in Redis. Workers are frozen: nobody takes them."""
-    client = redis.Redis.from_url(stand.services.settings.redis_url, decode_responses=True)
-    media = [upload(stand, photo) for _ in range(3)]
-    wait_for(lambda: settled(stand, media), 60)  # everybody is awake
-    workers = stand.fleet.at_work(*CREW)
+    """Seconds from a wipe to each owed task's message being back in Redis."""
+    client = redis.Redis.from_url(stand.services.settings.redis_url)
+    with frozen(stand, photo) as media:
+        media.extend(upload(stand, photo) for _ in range(PHOTOS))
+        for _ in range(times):
+            wait_for(lambda: client.exists("darkroom:sentinel"), 30)
+            client.flushall()
+            begun, missing = time.monotonic(), set(media)
+            while missing:
+                there = hinted(stand)
+                yield from [time.monotonic() - begun] * len(missing & there)
+                missing -= there
+                time.sleep(_LOOK)
+
+
+@contextmanager
+def frozen(stand: Stand, photo: Path) -> Iterator[list[str]]:
+    """While the workers are frozen nobody takes messages. The media that are put into the list settle afterwards."""
+    first = [upload(stand, photo) for _ in range(3)]
+    wait_for(lambda: settled(stand, first), 60)  # everybody is awake
+    workers, media = stand.fleet.at_work(*CREW), list[str]()
     for name in workers:
         stand.fleet.signal(name, signal.SIGSTOP)
-    media = [upload(stand, photo) for _ in range(PHOTOS)]
-    for _ in range(times):
-        wait_for(lambda: client.exists("darkroom:sentinel"), 30)
-        client.flushall()
-        begun, missing = time.monotonic(), set(media)
-        while missing:
-            messages = client.hvals(f"{NAMESPACE}:images.msgs")
-            there = {json.loads(message)["kwargs"]["media_id"] for message in messages}
-            yield from [time.monotonic() - begun] * len(missing & there)
-            missing -= there
-            time.sleep(_LOOK)
+    yield media
     for name in workers:
         stand.fleet.signal(name, signal.SIGCONT)
-    wait_for(lambda: settled(stand, media), 120)
+    wait_for(lambda: settled(stand, media), 300)
+
+
+def hinted(stand: Stand) -> set[str]:
+    """The media whose validation has a message in Redis."""
+    client = redis.Redis.from_url(stand.services.settings.redis_url, decode_responses=True)
+    return {json.loads(message)["kwargs"]["media_id"] for message in client.hvals(f"{NAMESPACE}:images.msgs")}
 
 
 def killed(stand: Stand, video: Path, wanted: int) -> tuple[list[float], int, int]:
