@@ -57,7 +57,7 @@ NEEDED: Mapping[str, Mapping[str, Callable[[], object]]] = MappingProxyType(
         "tests/e2e/test_schemathesis": {"schemathesis": lambda: fetched("schemathesis")},
         "tests/e2e/test_examples": {"express": _npm("examples/express"), "fastapi": lambda: fetched("fastapi")},
         "tests/e2e/test_producers": {"producer": _npm("examples/node-producer")},
-        "tests/browser": {"player": _npm("tests/browser")},
+        "tests/browser": {"browser": _npm("tests/browser"), "clients": _npm("tests/clients")},
     }
 )
 """What the tests below a path take, by a name of ours."""

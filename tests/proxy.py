@@ -15,12 +15,13 @@ _SEGMENT = 1448
 class Proxy:
     """Passes every connection on to `port` of this machine; `rate` bounds what goes there, all together, in bytes/s.
 
+    With loopback's windows and segments a client's kernel takes megabytes that have gone nowhere yet; not if `narrow`.
     While `away`, nobody gets through. `lag` is how many seconds each piece of a reply comes late. While `deaf`, replies
     are lost: the server did what it was asked, and the connection ends without a word. `spoiled` counts the pieces of
     replies that came late or not at all, `passed` the bytes that went to the server.
     """
 
-    def __init__(self, port: int, rate: float | None = None) -> None:
+    def __init__(self, port: int, rate: float | None = None, *, narrow: bool = False) -> None:
         self._target = port
         self._rate = rate
         self._paid = time.monotonic()
@@ -32,7 +33,7 @@ class Proxy:
         self.spoiled = 0
         self.passed = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
-        if rate:  # with loopback's windows and segments, a client's kernel takes megabytes that have gone nowhere yet
+        if narrow:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _PIECE)
             self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SEGMENT)
         self.port = int(self._listener.getsockname()[1])

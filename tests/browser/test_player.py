@@ -1,17 +1,6 @@
 """What people watch with: hls.js, in a real Chromium, plays what the stages made."""
 
-import json
-import os
-import shutil
-import signal
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from queue import Queue
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -19,15 +8,11 @@ import pytest
 from ops import node
 from ops.processes import CommandFailedError
 from pipeline.plan import plan
+from tests.chromium import BROWSER, browsing, site
 from tests.films import PROGRAMS, Darkroom, Film, chunked, other_build
 from tests.footage import counted
 
 HERE = Path(__file__).parent
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--mute-audio", "--no-first-run"),
-    *("--disable-sync", "--disable-background-networking", "--autoplay-policy=no-user-gesture-required"),
-)
 PATIENCE = 240
 """Seconds for the whole of it, on a machine that is busy."""
 
@@ -66,8 +51,9 @@ def test_it_plays_switches_and_seeks(library: Path, tmp_path: Path, builds: int)
         (root / name).symlink_to(path)
     # hls.js knows no edit lists: after each discontinuity it is two frames late, skips the hole, and misses the end
     # (docs/decisions/0019).
-    with told_by_browser(root, tmp_path / "profile", "#whole" if builds == 1 else "") as answers:
-        told: dict[str, Any] = answers.get(timeout=PATIENCE)
+    how = "#whole" if builds == 1 else ""
+    with site(root) as here, browsing(f"{here.origin}/player.html{how}", tmp_path / "profile"):
+        told: dict[str, Any] = here.answers.get(timeout=PATIENCE)
     assert "failed" not in told, told
     assert [error for error in told["errors"] if error["fatal"]] == []
     assert {(width, height) for width, height, _ in told["levels"]} == {(320, 180), (160, 90)}
@@ -78,47 +64,3 @@ def test_it_plays_switches_and_seeks(library: Path, tmp_path: Path, builds: int)
     if builds == 1:
         assert told["errors"] == []
         assert told["ended"] == pytest.approx(told["duration"], abs=0.2)
-
-
-class Handler(SimpleHTTPRequestHandler):
-    """Files, and a place to tell how it went."""
-
-    def __init__(self, *given: Any, answers: "Queue[dict[str, Any]]", **more: Any) -> None:  # noqa: ANN401 - the server's
-        self.answers = answers
-        super().__init__(*given, **more)
-
-    def do_POST(self) -> None:
-        """Take what the page tells."""
-        self.answers.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def told_by_browser(root: Path, profile: Path, how: str) -> "Iterator[Queue[dict[str, Any]]]":
-    """Open the page that lies in a folder; it tells how it went. `how` is the fragment of its address."""
-    answers: Queue[dict[str, Any]] = Queue()
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, answers=answers, directory=str(root))) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        quiet = ["--headless=new", "--no-sandbox", "--disable-gpu", "--mute-audio", "--no-first-run", "--disable-sync"]
-        quiet += [
-            "--autoplay-policy=no-user-gesture-required",
-            "--disable-background-networking",
-            "--disable-dev-shm-usage",
-        ]
-        page = f"http://127.0.0.1:{server.server_address[1]}/player.html{how}"
-        process = subprocess.Popen(
-            [str(BROWSER), *FLAGS, f"--user-data-dir={profile}", page],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            yield answers
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            server.shutdown()

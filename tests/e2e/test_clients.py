@@ -16,7 +16,7 @@ from pipeline.adapters.bucket import setup_bucket
 from tests.backends import BUCKET, Backend, unavailable
 from tests.fetching import fetched
 from tests.frontdoor import Bucket, records
-from tests.interruptions import CONTENT, MIB, ONCE, PATIENCE, RATE, arrived, cut, project
+from tests.interruptions import CONTENT, MIB, PATIENCE, RATE, arrived, cut, project
 from tests.proxy import Proxy
 from tests.serving import Ingest, ingest
 
@@ -35,7 +35,7 @@ def client() -> str:
 @pytest.fixture(scope="module")
 def s3_wire(s3: Backend) -> Iterator[Proxy]:
     """The way to S3 of clients that go there themselves."""
-    with Proxy(urlsplit(s3.url).port or 80, RATE) as wire:
+    with Proxy(urlsplit(s3.url).port or 80, RATE, narrow=True) as wire:
         yield wire
 
 
@@ -49,7 +49,7 @@ def server(ingest_env: dict[str, str], s3_wire: Proxy, tmp_path_factory: pytest.
 @pytest.fixture
 def wire(server: Ingest) -> Iterator[Proxy]:
     """The way to the server."""
-    with Proxy(server.port, RATE) as wire:
+    with Proxy(server.port, RATE, narrow=True) as wire:
         yield wire
 
 
@@ -77,12 +77,12 @@ def run(*command: str, env: dict[str, str] | None = None) -> dict[str, Any]:
 def test_tus_js_client(client: str, server: Ingest, wire: Proxy, bucket: Bucket, file: Path, mode: str) -> None:
     """Its wire is cut, which it goes on after by itself; then the application stops it, and begins anew."""
     project_id = project()
-    with cut(wire, 2 * MIB):
+    with cut(wire, MIB):
         said = run(client, "tus.mjs", mode, f"{wire.url}/files/", project_id, str(file))
     assert said["url"].endswith(arrived(server, bucket, project_id)["id"])
-    assert any(said["before"]), "it went on after the cut"
+    piece = {"plain": 4 * MIB, "parallel": len(CONTENT), "deferred": 6 * MIB}[mode]
+    assert any(offset % piece for offset in said["before"]), "it went on after the cut, in the middle of a piece"
     assert any(said["after"]), "it went on after the stop"
-    assert wire.passed < ONCE, said
 
 
 def test_tuspy(server: Ingest, wire: Proxy, bucket: Bucket, file: Path, tmp_path: Path) -> None:
@@ -96,7 +96,6 @@ def test_tuspy(server: Ingest, wire: Proxy, bucket: Bucket, file: Path, tmp_path
         said = run(*command, env={**servers.plain_environment(), "PYTHONPATH": str(home)})
     assert said["offsets"] == [0, 8 * MIB]
     assert said["url"].endswith(arrived(server, bucket, project_id)["id"])
-    assert wire.passed < ONCE, said
 
 
 @pytest.mark.usefixtures("_pages")
@@ -105,11 +104,10 @@ def test_uppy(client: str, server: Ingest, wire: Proxy, s3_wire: Proxy, bucket: 
     """The wire is cut, and the user pauses it; a form is one request, and begins anew."""
     project_id = project()
     used = wire if mode == "tus" else s3_wire
-    with cut(used, 2 * MIB) as before:
+    with cut(used, MIB):
         url = wire.url if mode == "tus" else server.url
         env = {**servers.plain_environment(), "ORIGIN": url}
         said = run(client, "uppy.mjs", mode, url, project_id, str(file), env=env)
-    assert used.passed - before < ONCE
     if mode.endswith("form"):
         (media,) = records(server, project_id)
         httpx.post(f"{server.url}/s3/complete", json={"key": media["s3Key"]}, timeout=30).raise_for_status()

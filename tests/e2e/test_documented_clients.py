@@ -18,7 +18,7 @@ from tests.backends import BUCKET, Backend, unavailable
 from tests.documents import block
 from tests.fetching import fetched
 from tests.frontdoor import Bucket, records
-from tests.interruptions import CONTENT, ONCE, PATIENCE, RATE, arrived, cut, project
+from tests.interruptions import CONTENT, PATIENCE, RATE, arrived, cut, project
 from tests.proxy import Proxy
 from tests.serving import ROOT, Ingest, ingest
 
@@ -45,7 +45,7 @@ process.exit(failed.length)
 
 @pytest.fixture(scope="module")
 def s3_wire(s3: Backend) -> Iterator[Proxy]:
-    with Proxy(urlsplit(s3.url).port or 80, RATE) as wire:
+    with Proxy(urlsplit(s3.url).port or 80, RATE, narrow=True) as wire:
         yield wire
 
 
@@ -58,7 +58,7 @@ def server(ingest_env: dict[str, str], s3_wire: Proxy, tmp_path_factory: pytest.
 
 @pytest.fixture
 def wire(server: Ingest) -> Iterator[Proxy]:
-    with Proxy(server.port, RATE) as wire:
+    with Proxy(server.port, RATE, narrow=True) as wire:
         yield wire
 
 
@@ -89,7 +89,6 @@ def test_curl(server: Ingest, wire: Proxy, bucket: Bucket, folder: Path, number:
     with cut(wire):
         run(folder, "/bin/sh", "-euc", example("curl", "sh", wire.url, project_id, number))
     arrived(server, bucket, project_id, "beach.jpg", broken=int(anew))
-    assert wire.passed < ONCE
 
 
 def test_tus_js_client(server: Ingest, wire: Proxy, bucket: Bucket, folder: Path) -> None:
@@ -97,7 +96,6 @@ def test_tus_js_client(server: Ingest, wire: Proxy, bucket: Bucket, folder: Path
     with cut(wire):
         javascript(folder, TUS + example("tus-js-client", "js", wire.url, project_id), wire.url)
     arrived(server, bucket, project_id, "beach.jpg")
-    assert wire.passed < ONCE
 
 
 def test_tuspy(server: Ingest, wire: Proxy, bucket: Bucket, folder: Path) -> None:
@@ -106,7 +104,6 @@ def test_tuspy(server: Ingest, wire: Proxy, bucket: Bucket, folder: Path) -> Non
         code = example("tuspy", "python", wire.url, project_id)
         run(folder, sys.executable, "-c", code, env={"PYTHONPATH": str(home)})
     arrived(server, bucket, project_id, "beach.jpg")
-    assert wire.passed < ONCE
 
 
 @pytest.mark.parametrize("way", ["through ingest", "straight to S3"])

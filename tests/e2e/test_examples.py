@@ -120,7 +120,7 @@ def test_the_browser_page(server: Ingest, bucket: Bucket, tmp_path: Path) -> Non
         unavailable(str(error))
     project_id, path = project(), tmp_path / "a.png"
     path.write_bytes(CONTENT)
-    with Proxy(server.port, RATE) as wire:
+    with Proxy(server.port, RATE, narrow=True) as wire:
         query = f"{wire.url}/?server={wire.url}&project={project_id}"
         command = (program, str(CLIENTS / "page.mjs"), str(EXAMPLES / "browser" / "index.html"), query, str(path))
         with cut(wire):

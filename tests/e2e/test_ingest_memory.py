@@ -8,9 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.rig import slow
 from tests.backends import Backend
 from tests.frontdoor import Bucket, post, record
-from tests.multipart import PNG, field, file, form
+from tests.multipart import CONTENT_TYPE, PNG, field, file, form
 from tests.proxy import Proxy
 from tests.serving import Ingest, ingest
 
@@ -53,14 +54,25 @@ def test_a_large_upload_takes_little_memory(server: Ingest, bucket: Bucket) -> N
     assert server.peak() < MOST
 
 
+def test_two_hundred_clients_on_thin_lines_all_finish(ingest_env: dict[str, str], tmp_path: Path) -> None:
+    """50 KB/s each, as a phone has it; the photos are small so that it takes seconds."""
+    body = form([field("projectId", "thin"), file(PNG + bytes(100_000))])
+    head = (
+        f"POST /api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}"
+    )
+    with ingest(tmp_path, ingest_env) as running:
+        assert slow.send(running.port, slow.Crowd(200, 50_000), head.encode() + b"\r\n\r\n" + body) == 200
+        assert running.peak() < MOST
+
+
 @pytest.mark.parametrize(("uploads", "most"), [(1, MOST), (8, MOST), (25, CROWDED)])
 def test_a_slow_storage_fills_no_memory(
     ingest_env: dict[str, str], s3: Backend, tmp_path: Path, uploads: int, most: int
 ) -> None:
     sizes = 400 * MB // uploads
     with (
-        Proxy(int(s3.url.rpartition(":")[2]), rate=20 * MB) as slow,
-        ingest(tmp_path, {**ingest_env, "AWS_ENDPOINT_URL_S3": slow.url}) as running,
+        Proxy(int(s3.url.rpartition(":")[2]), rate=20 * MB) as storage,
+        ingest(tmp_path, {**ingest_env, "AWS_ENDPOINT_URL_S3": storage.url}) as running,
     ):
         answers: list[httpx.Response] = []
         threads = [
