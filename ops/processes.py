@@ -75,8 +75,7 @@ def signal_group(group: int, number: int) -> bool:
 def end(processes: Iterable[Process], grace: float) -> list[Process]:
     """End process groups: SIGTERM to their leaders, SIGKILL after `grace` seconds to what is left; leaders are reaped.
 
-    A leader passes the signal on if its processes need one: Dramatiq's take a second one as an order to die at once.
-    Returns the processes whose groups had to be killed.
+    A leader passes the signal on if its processes need one. Returns the processes whose groups had to be killed.
     """
     left = list(processes)
     for process in left:

@@ -13,7 +13,6 @@ from pipeline.adapters.wiring import connect
 from pipeline.settings import read_settings
 from workers.confine import give_way
 from workers.notices import Notices
-from workers.sweeper import Sweeper
 
 ARENAS = {"MALLOC_ARENA_MAX": "2"}
 """glibc's: else every thread keeps freed memory of its own."""
@@ -36,15 +35,12 @@ class NoEventsError(Exception):
 
 def ingest() -> None:
     """Become the HTTP server."""
-    processes.replace([sys.executable, "-m", "ingest.app"], dict(os.environ))
+    _become("ingest.app")
 
 
 def sweeper() -> None:
-    """Sweep until SIGTERM."""
-    settings = read_settings()
-    logs.configure(json=settings.json_logs, role="sweeper")
-    services = connect(settings)
-    Sweeper(services.ledger.records, services.queue, stop_event()).run()
+    """Become the sweeper."""
+    _become("workers.sweeping")
 
 
 def events() -> None:
@@ -82,4 +78,9 @@ def worker(queues: Sequence[str]) -> None:
     if len(steps) > 1:
         raise MixedQueuesError(f"{', '.join(queues)} are not equally `nice`: start workers for each of them")
     give_way(steps.pop())
-    processes.replace([sys.executable, "-m", "workers.app", *queues], {**os.environ, **ARENAS})
+    _become("workers.app", *queues)
+
+
+def _become(module: str, *words: str) -> None:
+    """Run a composition root in our place: it has imported nothing that it does not need."""
+    processes.replace([sys.executable, "-m", module, *words], {**ARENAS, **os.environ})

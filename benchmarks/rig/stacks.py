@@ -55,7 +55,7 @@ class App:
 def ours(folder: Path, pipeline: Path, env: Mapping[str, str]) -> Iterator[App]:
     """`make run` with this pipeline."""
     with stack.running(folder, **{**env, "PIPELINE": str(pipeline)}) as up:
-        roles = {"ingest": up.pids(["ingest.app"]), "sweeper": up.pids(["sweeper"])}
+        roles = {"ingest": up.pids(["ingest.app"]), "sweeper": up.pids(["workers.sweeping"])}
         for queues in load(pipeline).processes:
             roles[" + ".join(queues)] = up.pids(["workers.app", *queues])
         yield App(int(up.url.rpartition(":")[2]), roles)

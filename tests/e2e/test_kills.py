@@ -26,7 +26,7 @@ CHILDREN = {
     "worker-light-record-submit": ["workers.app", "light"],
     "worker-images": ["workers.app", "images"],
     "worker-video-short-video-long": ["workers.app", "video-long"],
-    "sweeper": ["sweeper"],
+    "sweeper": ["workers.sweeping"],
 }
 
 
