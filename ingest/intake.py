@@ -116,8 +116,13 @@ class Intake:
 
     async def _checked(self, incoming: Incoming, head: list[memoryview]) -> AsyncIterator[memoryview]:
         """The file's bytes, as long as they are not too many; it ends only if they are those that were announced."""
-        size = 0
-        async for view in _whole(head, incoming.content):
+        size = sum(map(len, head))
+        if size > self.limits.bytes:
+            raise ProblemError("bytes_exceeded")
+        for view in head:
+            incoming.digests.update(view)
+            yield view
+        async for view in incoming.content:
             size += len(view)
             if size > self.limits.bytes:
                 raise ProblemError("bytes_exceeded")
@@ -182,10 +187,3 @@ async def _head(file: AsyncIterator[memoryview]) -> list[memoryview]:
         if sum(map(len, pieces)) >= HEAD:
             break
     return pieces
-
-
-async def _whole(head: list[memoryview], rest: AsyncIterator[memoryview]) -> AsyncIterator[memoryview]:
-    for view in head:
-        yield view
-    async for view in rest:
-        yield view
