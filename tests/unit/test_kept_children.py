@@ -1,6 +1,5 @@
 """Children that see one file after the other: how long, whose, and that nothing passes from one to the next."""
 
-import gc
 import json
 import os
 import signal
@@ -233,8 +232,10 @@ def test_a_child_serves_many_photos_and_nothing_grows(tmp_path: Path) -> None:
     def descriptors() -> tuple[int, int]:
         for _ in range(20):
             inspect(photo, replace(many), LIMITS)
-        gc.collect()  # pools of other tests
         pid = many.pool.template("inspect").pid
         return len(list(Path("/proc/self/fd").iterdir())), len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
-    assert descriptors() == descriptors()
+    ours, theirs = descriptors()
+    ours_then, theirs_then = descriptors()  # those of other tests' pools may go meanwhile
+    assert ours_then <= ours
+    assert theirs_then <= theirs
