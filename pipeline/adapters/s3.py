@@ -164,8 +164,7 @@ class S3Objects:
     def ping(self) -> None:
         """Return if the bucket can be used now."""
         try:
-            with translated():
-                self.client.head_bucket(Bucket=self.bucket)
+            Reads(self.http).look("")
         except NotFoundError as error:
             raise UnavailableError(f"s3: there is no bucket {self.bucket}") from error
 

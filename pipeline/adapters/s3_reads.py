@@ -35,7 +35,7 @@ class Reads:
             return None
 
     def look(self, key: str) -> Answer:
-        """The headers of the object, its checksums among them."""
+        """The headers of the object, its checksums among them; of the bucket where the key is empty."""
         return self._ask(Request("HEAD", key, headers=_CHECKED))
 
     def read(self, key: str, size: int, etag: str) -> bytes:
