@@ -53,6 +53,7 @@ NEEDED: Mapping[str, Mapping[str, Callable[[], object]]] = MappingProxyType(
     {
         "tests/contract": {"ministack": lambda: fetched("ministack"), "dynamodb": _dynamodb},
         "tests/e2e/test_clients": {"clients": _npm("tests/clients"), "tuspy": lambda: fetched("tuspy")},
+        "tests/e2e/test_events_door": {"ministack": lambda: fetched("ministack"), "awscli": lambda: fetched("awscli")},
         "tests/e2e/test_documented_clients": {"awscli": lambda: fetched("awscli")},
         "tests/e2e/test_schemathesis": {"schemathesis": lambda: fetched("schemathesis")},
         "tests/e2e/test_examples": {"express": _npm("examples/express"), "fastapi": lambda: fetched("fastapi")},

@@ -1,6 +1,9 @@
 """Objects that others put into the bucket, told of by a real S3-to-SQS delivery."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,6 +15,8 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from ops import servers
+from ops.processes import CommandFailedError
 from pipeline.adapters.s3 import connect as s3_connect
 from pipeline.adapters.s3_pieces import S3Pieces
 from pipeline.adapters.sqs import Letter, Mailbox
@@ -21,7 +26,8 @@ from pipeline.media import Status
 from pipeline.notices import Rule
 from pipeline.tasks import TaskStatus
 from tests import builders
-from tests.backends import Starter, ministack
+from tests.backends import Starter, ministack, unavailable
+from tests.fetching import fetched
 from tests.frontdoor import Credentials
 from tests.multipart import PNG
 from tests.serving import wait_for
@@ -117,6 +123,31 @@ def test_an_object_becomes_a_media_whatever_its_name(door: Door) -> None:
     assert {each["status"] for each in door.media("names")} == {"uploading"}  # a worker looks at the object next
     wait_for(lambda: door.waiting(door.url) == 0, 30)
     assert door.waiting(door.dead) == 0
+
+
+def test_what_the_aws_cli_copies_becomes_media(door: Door, cloud: str, tmp_path: Path) -> None:
+    """A folder, of which one file is large enough to go in parts."""
+    try:
+        home = fetched("awscli")
+    except CommandFailedError as error:
+        unavailable(str(error))
+    (tmp_path / "a b.png").write_bytes(PNG)
+    (tmp_path / "large.png").write_bytes(PNG + bytes(9_000_000))
+    env = {
+        **servers.plain_environment(),
+        **{name: os.environ[name] for name in ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")},
+        "AWS_DEFAULT_REGION": os.environ["AWS_REGION"],
+        "AWS_ENDPOINT_URL_S3": cloud,
+        "PYTHONPATH": str(home),
+    }
+    aws = (sys.executable, "-m", "awscli", "s3", "cp", "--recursive", str(tmp_path), f"s3://{door.bucket}/in/cli/")
+    subprocess.run(aws, env=env, check=True, capture_output=True, timeout=120)
+    wait_for(lambda: len(door.media("cli")) == 2, 30)
+    assert {(each["s3Key"], each["size"]) for each in door.media("cli")} == {
+        ("in/cli/a b.png", len(PNG)),
+        ("in/cli/large.png", len(PNG) + 9_000_000),
+    }
+    wait_for(lambda: door.waiting(door.url) == 0, 30)
 
 
 def test_one_object_told_of_twice_is_one_media(door: Door) -> None:

@@ -64,6 +64,8 @@ def named(cases: tuple[Case, ...]) -> pytest.MarkDecorator:
 POST = (
     Case("a new upload", LENGTH, 201, {"Upload-Offset": None}),
     Case("a deferred length", {"Upload-Defer-Length": "1"}, 201),
+    # tusd makes a file of it; a picture of no bytes is none.
+    Case("an upload of nothing", {"Upload-Length": "0"}, 400),
     Case("no length at all", {}, 400),
     Case("both lengths", {**LENGTH, "Upload-Defer-Length": "1"}, 400),
     Case("a deferred length that is no 1", {"Upload-Defer-Length": "bar"}, 400),
@@ -151,6 +153,11 @@ def test_head(server: Ingest) -> None:
     deferred = created(server, {"Upload-Defer-Length": "1"})
     check(server, Case("deferred", {}, 200, {"Upload-Defer-Length": "1", "Upload-Length": None}), "HEAD", deferred)
     check(server, Case("no version", {"Tus-Resumable": None}, 412), "HEAD", path)
+
+
+def test_get(server: Ingest) -> None:
+    """Tusd hands the file out again; here that is the media's affair."""
+    check(server, Case("no download", {}, 405), "GET", created(server))
 
 
 def test_options(server: Ingest) -> None:
