@@ -136,6 +136,22 @@ def test_aws(server: Ingest, s3_wire: Proxy, ingest_env: dict[str, str], bucket:
     assert (media["s3Key"], media["size"]) == (f"import/{project_id}/beach.jpg", len(CONTENT))
 
 
+def test_readme(server: Ingest, bucket: Bucket, folder: Path) -> None:
+    """Its first look at the API, but for what needs the answer of another command."""
+    project_id = project()
+    (folder / ".curlrc").write_text("fail\nsilent\nshow-error\n")
+    bucket.put("import/beach.jpg", CONTENT)
+    shown = block("README.md", "## The API", "sh").replace("\\\n", "").splitlines()
+    commands = [line for line in shown if line.startswith("curl") and "…" not in line]
+    assert len(commands) >= 7
+    for command in commands:
+        code = command.replace("http://127.0.0.1:8000", server.url).replace("holiday", project_id)
+        run(folder, "/bin/sh", "-euc", code, env={"CURL_HOME": str(folder)})
+    # The form and the body; the resumable one, the one straight to S3 and the adopted one, not yet.
+    states = sorted(each["status"] for each in records(server, project_id))
+    assert states == ["uploaded"] * 2 + ["uploading"] * 3
+
+
 def javascript(folder: Path, code: str, origin: str) -> None:
     try:
         program = node.install(CLIENTS).node
