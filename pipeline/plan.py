@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any, Protocol, Self
 
+from pipeline import copying
 from pipeline.animations import Animation
 from pipeline.ladder import Audio, FittedRung, Rung, VideoSettings, fit, frame_rate
 from pipeline.probes import Probe
@@ -51,7 +52,7 @@ class VideoPlan:
 
     `rate` is exact frames per second ("30000/1001"). `keyframe`, `segment` and `chunk` count frames, each a whole
     multiple of the one before, so that every seam falls on a frame. `audio` is None for a silent video, `mp4` the name
-    of a rung.
+    of a rung. `copied`: the picture of the first rung is the original's own.
     """
 
     rungs: tuple[FittedRung, ...]
@@ -66,6 +67,7 @@ class VideoPlan:
     crf: int
     threads: int
     memory: int
+    copied: bool = False
     recipe: str = ""
 
     def __post_init__(self) -> None:
@@ -147,6 +149,11 @@ def plan(probe: Probe, config: Config) -> Plan:
     )
 
 
+def wants_packets(probe: Probe, config: Config) -> bool:
+    """Whether all packets of a file have to be read before it can be planned: its video may be a rung already."""
+    return probe.kind == "video" and config.video.remux and copying.promising(probe, fit(config.ladder, probe)[0])
+
+
 def needs(part: str, parts: Sequence[str]) -> frozenset[str]:
     """The tasks that must be done before `part` may start: packaging waits for everything it joins."""
     if part != "package":
@@ -179,9 +186,16 @@ def _encoding(probe: Probe, config: Config) -> VideoPlan:
     settings = config.video
     rungs = fit(config.ladder, probe)
     rate = frame_rate(probe, settings.max_fps)
-    keyframe = max(1, round(settings.keyframe * rate))
-    segment = keyframe * max(1, round(settings.segment / settings.keyframe))
-    chunk = segment * max(1, round(max(settings.chunk, _GAPS * (probe.keyframe_gap or 0)) / settings.segment))
+    copied = settings.remux and not copying.obstacles(probe, rungs[0], rate, settings)
+    if copied:
+        segment = copying.segment(probe, rate, settings)
+        keyframe = copying.keyframe(segment, settings.keyframe * rate)
+        least = 0.0  # it is decoded from where it is cut
+    else:
+        keyframe = max(1, round(settings.keyframe * rate))
+        segment = keyframe * max(1, round(settings.segment / settings.keyframe))
+        least = _GAPS * (probe.keyframe_gap or 0)
+    chunk = segment * max(1, round(max(settings.chunk, least) * rate / segment))
     small = [rung for rung in rungs if min(rung.width, rung.height) <= settings.mp4]
     return VideoPlan(
         rungs=rungs,
@@ -196,6 +210,7 @@ def _encoding(probe: Probe, config: Config) -> VideoPlan:
         crf=settings.crf,
         threads=settings.threads,
         memory=settings.memory,
+        copied=copied,
     )
 
 

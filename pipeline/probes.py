@@ -77,6 +77,19 @@ class Probe:
     colour_space: str | None = None
     colour_range: str | None = None
 
+    # Of a video whose packets were all read, because it may be copied: None where they do not fit a copy.
+    profile: int | None = None
+    """`profile_idc` of H.264, and `level_idc`: ten times the level."""
+    level: int | None = None
+    steady_rate: str | None = None
+    """Frames per second, exact, that each timestamp keeps to the tick; `time_base` are the seconds of a tick."""
+    time_base: str | None = None
+    keyframe_every: int | None = None
+    """Frames, the fewest such that at every multiple there is one from which on all can be decoded without the rest."""
+    bit_rate: int | None = None
+    """Bits per second of the picture; `peak_rate` in its densest seconds (`copying.PEAK_SECONDS` of them)."""
+    peak_rate: int | None = None
+
     @property
     def pixels(self) -> int:
         """Pixels of one frame as stored."""

@@ -170,6 +170,7 @@ class VideoTable(Table):
     crf: Annotated[int, Field(ge=0, le=51)]
     threads: Count
     memory: Bytes
+    remux: bool = True
 
 
 class Serving(Table):

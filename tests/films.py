@@ -15,7 +15,7 @@ from pipeline.animations import Animation
 from pipeline.ladder import Audio, Rung, VideoSettings
 from pipeline.limits import Limits
 from pipeline.plan import Config as Rules
-from pipeline.plan import Plan, VideoPlan, plan
+from pipeline.plan import Plan, VideoPlan, plan, wants_packets
 from pipeline.probes import Probe
 from pipeline.progress import Report
 from pipeline.renditions import Poster, Still
@@ -24,7 +24,7 @@ from tests import warm
 from tests.builders import ffmpeg
 from tests.footage import pictures, time_of
 from tests.hls import violations
-from workers.inspection import inspect
+from workers.inspection import inspect, read_packets
 from workers.jobs import Job, Made
 from workers.stages import WORK
 
@@ -59,12 +59,12 @@ class Config:
     poster: Poster = field(default_factory=Poster)
     storyboard: Storyboard | None = None
     preview: Preview | None = None
-    video: VideoSettings = field(default_factory=lambda: VideoSettings(mp4=180))
+    video: VideoSettings = field(default_factory=lambda: VideoSettings(mp4=180, remux=False))
 
 
 def chunked(seconds: float) -> Config:
     """The same in chunks of that length."""
-    return Config(video=VideoSettings(mp4=180, chunk=seconds))
+    return Config(video=VideoSettings(mp4=180, chunk=seconds, remux=False))
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,8 @@ class Darkroom:
         """What inspection finds."""
         probe = inspect(self.source, warm.children(), LIMITS)
         assert isinstance(probe, Probe), probe
+        if wants_packets(probe, self.config):
+            probe = read_packets(self.source, probe, warm.children(), LIMITS)
         return probe
 
     def develop(self) -> "Film":
@@ -174,7 +176,8 @@ def assert_steady(film: Film) -> None:
         assert {(each.width, each.height) for each in shown} == {(rung.width, rung.height)}
         assert {later.time - earlier.time for earlier, later in pairwise(shown)} <= {step}
         assert shown[0].time == 1  # with the sound, a second late
-        assert all(each.key for each in shown[:: film.video.keyframe])
+        copied = film.video.copied and rung == film.video.rungs[0]
+        assert all(each.key for each in shown[:: film.video.segment if copied else film.video.keyframe])
         counts.add(len(shown))
     counts.add(len(assert_steady_movie(film)))
     assert len(counts) == 1

@@ -12,7 +12,7 @@ from workers.processes import Children
 # Bytes of memory that a child is given at first: enough for most photos. What is larger says so and asks for more.
 _SHARE = 256 * 2**20
 # Demuxers need little, and get no more: track bombs find their end here within half a second.
-_SHARES = {"films": 512 * 2**20}
+_SHARES = {"films": 512 * 2**20, "packets": 512 * 2**20}
 _CPU = 60  # seconds
 _WALL = 300  # seconds: five times as much, for a machine that is busy
 _FILE_SIZE = 256 * 2**20

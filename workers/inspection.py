@@ -1,7 +1,7 @@
 """Inspecting an upload: what it is, and whether it is welcome. Decodes nothing itself."""
 
 from collections.abc import Collection
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ from pipeline.probes import Probe
 from pipeline.renditions import Fact
 from workers.decoding import ask
 from workers.processes import Children
+
+_OF_PACKETS = ("profile", "level", "steady_rate", "time_base", "keyframe_every", "bit_rate", "peak_rate")
 
 
 def inspect(source: Path, children: Children, limits: Limits, metadata: Collection[Fact] = ()) -> Probe | Rejected:
@@ -48,3 +50,14 @@ def verdict(answer: dict[str, Any], limits: Limits) -> Probe | Rejected:
     probe = Probe.from_dict(answer["probe"])
     judged = judge(probe, limits)
     return judged if isinstance(judged, Rejected) else probe
+
+
+def read_packets(source: Path, probe: Probe, children: Children, limits: Limits) -> Probe:
+    """The probe with what all packets of its video tell, as far as they fit a copy. Reads the whole file, once.
+
+    Raises TransientError, as `inspect` does.
+    """
+    request = question(source, limits, ()) | {"stream": probe.video_stream}
+    answer = ask("packets", request, source.resolve().parent, children)
+    told = {} if isinstance(answer, Rejected) else answer["packets"]
+    return replace(probe, **{name: told[name] for name in _OF_PACKETS if name in told})

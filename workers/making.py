@@ -14,12 +14,12 @@ from pipeline.events import Made as PartMade
 from pipeline.limits import Rejected
 from pipeline.media import Output
 from pipeline.originals import originals
-from pipeline.plan import Plan, plan
+from pipeline.plan import Plan, plan, wants_packets
 from pipeline.ports import Found, Label
 from pipeline.probes import Probe
 from pipeline.tasks import stage_of
 from workers import images
-from workers.inspection import inspect
+from workers.inspection import inspect, read_packets
 from workers.jobs import File, Job, Promise
 from workers.rendering import Turn
 from workers.stages import WORK
@@ -35,8 +35,10 @@ def validate(turn: Turn) -> None:
     verdict = _developed(turn, original) or inspect(original, turn.holding.children, rules.limits, rules.metadata)
     if isinstance(verdict, Rejected):
         turn.commit(Refused(verdict.reason, verdict.error))
-    else:
-        turn.commit(Validated(verdict.to_dict(), plan(verdict, rules).to_dict()))
+        return
+    if wants_packets(verdict, rules):
+        verdict = read_packets(original, verdict, turn.holding.children, rules.limits)
+    turn.commit(Validated(verdict.to_dict(), plan(verdict, rules).to_dict()))
 
 
 def _developed(turn: Turn, original: Path) -> Probe | None:

@@ -2,15 +2,25 @@
 
 import json
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+import structlog
+
+from pipeline.errors import OutOfMemoryError
+from pipeline.ladder import FittedRung
 from pipeline.plan import Plan, VideoPlan, picture_end
+from workers import copying
 from workers import video as ffmpeg
-from workers.endings import ChildFailedError
+from workers.endings import ChildFailedError, ChildStalledError
 from workers.jobs import File, Job, Made, Promise
 from workers.running import counter, listen, of, run
 from workers.segments import Collected, FrameCountError, collected, counted
+
+log = structlog.get_logger()
 
 MANIFEST_TYPE = "application/json"
 
@@ -33,19 +43,54 @@ def transcode(job: Job) -> Made:
     video = of(job.plan)
     start, stop = video.span(job.part)
     source = _readable(job, video)
-    for rung in video.rungs:
-        (job.scratch / rung.name).mkdir()
+    copied = _with_copy(job, source, video) if video.copied else None
+    made = copied or _encoded(job, source, video.rungs, job.scratch / "encoded")
+    frames = _agreed(job, made, start)
+    _check(job, source, start, stop, frames)
+    return _manifested(job, video, made, frames=frames, copied=copied is not None)
+
+
+def _with_copy(job: Job, source: ffmpeg.Source, video: VideoPlan) -> Mapping[str, Collected | None] | None:
+    """The chunk with its first rung copied, and the others made of the copy, which proves that it can be decoded.
+
+    None where it cannot, or is not what its timestamps promised: it is encoded then, for players are less forgiving
+    than decoders. What is left of it is in nobody's way: copies have names of their own.
+    """
+    folder, (top, *below) = job.scratch / "copied", video.rungs
+    try:
+        copy = copying.cut(job, source, video, folder)
+        if below:
+            made = {top.name: copy.made, **_encoded(job, copy.source, below, folder)}
+            _agreed(job, made, video.span(job.part)[0])
+            return made
+        copying.prove(job, copy, video)
+    except OutOfMemoryError:
+        raise
+    except (FrameCountError, ChildFailedError, ChildStalledError) as error:
+        log.warning("not_copied", part=job.part, error=str(error))
+        return None
+    return {top.name: copy.made}
+
+
+def _encoded(job: Job, source: ffmpeg.Source, rungs: Sequence[FittedRung], folder: Path) -> dict[str, Collected | None]:
+    """The chunk on these rungs, below the folder; None for one that nothing was written of."""
+    video = replace(of(job.plan), rungs=tuple(rungs))
+    start, stop = video.span(job.part)
+    for rung in rungs:
+        (folder / rung.name).mkdir(parents=True)
     length = (stop or _declared(job, video)) - start
     argv = ffmpeg.chunk(job.ffmpeg, source, job.probe, video, (start, stop))
-    run(job, argv, done=counter("frame", length), seconds=float(video.seconds(length)))
+    run(job, argv, done=counter("frame", length), seconds=float(video.seconds(length)), cwd=folder)
     init = f"init-{start // video.chunk:04}.mp4"
-    made = {rung.name: collected(job.scratch / rung.name, rung.name, init) for rung in video.rungs}
-    counts = {counted(each, video, start) for each in made.values() if each}
+    return {rung.name: collected(folder / rung.name, rung.name, init) for rung in rungs}
+
+
+def _agreed(job: Job, made: Mapping[str, Collected | None], start: int) -> int:
+    """The number of frames that all rungs have; raises FrameCountError if they differ."""
+    counts = {counted(each, of(job.plan), start) for each in made.values() if each}
     if len(counts) > 1 or (counts and None in made.values()):
         raise FrameCountError(f"{job.part} has rungs of different lengths: {sorted(counts)}")
-    frames = counts.pop() if counts else 0
-    _check(job, source, start, stop, frames)
-    return _manifested(job, video, {name: each for name, each in made.items() if each}, frames=frames)
+    return counts.pop() if counts else 0
 
 
 def audio(job: Job) -> Made:
@@ -57,7 +102,7 @@ def audio(job: Job) -> Made:
     argv = ffmpeg.audio(job.ffmpeg, job.source(), job.probe, video)
     run(job, argv, done=counter("out_time_us", length), cwd=folder)
     made = collected(folder, "audio", "init.mp4")
-    return _manifested(job, video, {"audio": made} if made else {})
+    return _manifested(job, video, {"audio": made})
 
 
 def _check(job: Job, source: ffmpeg.Source, start: int, stop: int | None, frames: int) -> None:
@@ -105,8 +150,9 @@ def _declared(job: Job, video: VideoPlan) -> int:
     return math.ceil(picture_end(job.probe) * Fraction(video.rate))
 
 
-def _manifested(job: Job, video: VideoPlan, made: dict[str, Collected], **facts: Any) -> Made:  # noqa: ANN401
+def _manifested(job: Job, video: VideoPlan, found: Mapping[str, Collected | None], **facts: Any) -> Made:  # noqa: ANN401
     """The files of all tracks and, last, the manifest that says they are whole."""
+    made = {name: each for name, each in found.items() if each}
     path = job.scratch / "manifest.json"
     path.write_text(json.dumps(facts | {"tracks": {name: each.track.to_dict() for name, each in made.items()}}))
     files = [

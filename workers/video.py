@@ -23,19 +23,22 @@ _PREROLL = Fraction(1, 4)  # seconds decoded before a chunk, for filters that lo
 _INDEXED = ("mov", "matroska", "avi")  # containers with an index that seeking is exact by
 
 _CLOCK = "-copyts"
+_SLICES = "1|5"  # kinds of NAL units, ISO/IEC 14496-10, table 7-1
 
 
 @dataclass(frozen=True)
 class Source:
     """A file to read video from: its path, the index of the video stream, whether seeking in it is exact.
 
-    `begins` is the timestamp in seconds that all others count from.
+    `begins` is the timestamp in seconds that all others count from. `cut`: it is what `copy` made of one span, so many
+    frames, and whoever decodes it stops at the first fault.
     """
 
     path: Path
     stream: int
     exact: bool
     begins: float
+    cut: int = 0
 
 
 def original(path: Path, probe: Probe) -> Source:
@@ -50,7 +53,13 @@ def copied(path: Path) -> Source:
 
 def zero(source: Source, probe: Probe, video: VideoPlan) -> Fraction:
     """The timestamp in seconds that becomes 0: sound and picture keep their distance, and pictures meet the grid."""
-    return Fraction(source.begins).limit_denominator(10**6) + phase(probe, Fraction(video.rate))
+    off = 0 if source.cut else phase(probe, Fraction(video.rate))
+    return Fraction(source.begins).limit_denominator(10**6) + off
+
+
+def cut(path: Path, frames: int) -> Source:
+    """The segments that `copy` made, in one file behind their header, as a source."""
+    return Source(path, 0, exact=False, begins=START, cut=frames)
 
 
 def needs_remux(probe: Probe, video: VideoPlan) -> bool:
@@ -69,6 +78,41 @@ def remux(program: str, source: Source, target: Path) -> list[str]:
     return argv(program, stream.output(file_of(target), format="matroska", codec="copy", **kept), _CLOCK)
 
 
+def copy(program: str, source: Source, probe: Probe, video: VideoPlan, span: tuple[int, int | None]) -> list[str]:
+    """Cut one span out of the video as it is into segments of the first rung.
+
+    Writes `{rung}/init.mp4`, `{rung}/copied-00042.m4s`... as `chunk` does.
+
+    Of each frame the slices alone are kept: what else there may be in a packet are messages, a recorder's GPS fixes
+    among them. Timestamps are put onto the grid of the other rungs, which they are on but for `phase`.
+    """
+    start, stop = span
+    rate, (rung, *_) = Fraction(video.rate), video.rungs
+    begins = zero(source, probe, video)
+    before = f"{float(begins + (start - Fraction(1, 2)) / rate):.6f}"
+    seek = {"ss": before, "noaccurate_seek": None, "seek_timestamp": 1} if start else {}
+    tick = Fraction(probe.time_base or 0)  # not setts' own TB: with some muxers that is another in ffmpeg 5.1
+    off, step = round(begins / tick), round(1 / rate / tick)
+    times = ":".join(f"{time.lower()}=round(({time}-({off}))/{step})*{step}" for time in ("PTS", "DTS"))
+    kept = {
+        "codec": "copy",
+        "tag:v": "avc1",
+        "copypriorss": 0,
+        "bsf:v": f"filter_units=pass_types={_SLICES},setts={times}:duration={step}",
+        **({} if stop is None else {"frames:v": stop - start}),
+    }
+    stream = opened(source.path, **seek)[str(source.stream)]
+    segments = _segments(video, start // video.segment, rung.name, "copied-")
+    segments["hls_segment_options"] += f":video_track_timescale={round(1 / tick)}"
+    return argv(program, stream.output(f"{rung.name}/index.m3u8", **kept, **segments), *REPORT, _CLOCK)
+
+
+def decode(program: str, source: Source, video: VideoPlan) -> list[str]:
+    """Decode all of a source, for nothing but to see whether that goes well."""
+    frames = opened(source.path, threads=video.threads, **_strict(source))[str(source.stream)]
+    return argv(program, frames.output("-", format="null", fps_mode="passthrough"), *REPORT, *_clock(source))
+
+
 def chunk(program: str, source: Source, probe: Probe, video: VideoPlan, span: tuple[int, int | None]) -> list[str]:
     """Encode the frames of one span on every rung, in one process and one decode, straight to HLS segments.
 
@@ -76,7 +120,9 @@ def chunk(program: str, source: Source, probe: Probe, video: VideoPlan, span: tu
     Segments are numbered through the whole video.
     """
     start, stop = span
-    frames = _constant_rate(source, probe, video, span)
+    if source.cut:
+        stop = start + source.cut
+    frames = _constant_rate(source, probe, video, (start, stop))
     outputs: list[Any] = []
     for rung, below in zip(video.rungs, [*video.rungs[1:], None], strict=True):
         size = rung.width, rung.height
@@ -85,7 +131,7 @@ def chunk(program: str, source: Source, probe: Probe, video: VideoPlan, span: tu
             halves = scaled.filter_multi_output("split")
             scaled, frames = halves[0], halves[1]
         outputs.append(scaled.output(f"{rung.name}/index.m3u8", **_rung(rung, video, start, stop)))
-    return argv(program, merged(*outputs), *REPORT, _CLOCK)
+    return argv(program, merged(*outputs), *REPORT, *_clock(source))
 
 
 def tail(program: str, source: Source, video: VideoPlan, start: int) -> list[str]:
@@ -115,14 +161,25 @@ def _seek(source: Source, video: VideoPlan, start: int, **options: Any) -> Any: 
     return opened(source.path, **options)[str(source.stream)]
 
 
+def _clock(source: Source) -> tuple[str, ...]:
+    return (_CLOCK, "-xerror") if source.cut else (_CLOCK,)
+
+
+def _strict(source: Source) -> dict[str, str]:
+    return {"err_detect": "explode"} if source.cut else {}
+
+
 def _constant_rate(source: Source, probe: Probe, video: VideoPlan, span: tuple[int, int | None]) -> Any:  # noqa: ANN401
     """Frames numbered from the start of the video, cut by number: exact at any rate, and at every seam."""
     start, stop = span
     begins = video.seconds(start)
-    stream = deinterlaced(_seek(source, video, start, threads=video.threads, **cap(probe)), probe)
+    terms = {"threads": video.threads, **cap(probe), **_strict(source)}
+    stream = deinterlaced(_seek(source, video, start, **terms), probe)
     # A picture that begins after the sound is shown from the start of the sound.
     late = begins <= max(0, probe.video_start - probe.start_time)
     filled = {"start_time": f"{float(begins):.6f}"} if late else {}
+    if source.cut:
+        filled["eof_action"] = "pass"  # ffmpeg 5.1 does not always know how long the last frame is shown
     frames = _counted_from(zero(source, probe, video), stream, "setpts").filter("fps", fps=video.rate, **filled)
     ends = {"start_pts": start, **({} if stop is None else {"end_pts": stop})}
     return frames.filter("trim", **ends)
@@ -157,7 +214,7 @@ def _rung(rung: FittedRung, video: VideoPlan, start: int, stop: int | None) -> d
     return coding(rung, video) | ends | _segments(video, start // video.segment, rung.name)
 
 
-def _segments(video: VideoPlan, first: int, folder: str) -> dict[str, Any]:
+def _segments(video: VideoPlan, first: int, folder: str, prefix: str = "") -> dict[str, Any]:
     """The fMP4 HLS muxer; with these flags sound and picture muxed apart are within a millisecond of each other."""
     # Rounded down: ffmpeg adds these up in whole microseconds, and a sum too large would put a seam one keyframe late.
     length = int(video.seconds(video.segment) * 10**6) - 1
@@ -167,7 +224,7 @@ def _segments(video: VideoPlan, first: int, folder: str) -> dict[str, Any]:
         "hls_playlist_type": "vod",
         "hls_segment_type": "fmp4",
         "hls_fmp4_init_filename": "init.mp4",
-        "hls_segment_filename": f"{folder}/%05d.m4s",
+        "hls_segment_filename": f"{folder}/{prefix}%05d.m4s",
         "hls_segment_options": "movflags=+frag_discont",
         "start_number": first,
         "output_ts_offset": START,

@@ -19,7 +19,7 @@ from workers.confined.refusal import RefusedError
 from workers.confined.requests import limits_of
 
 # Playlists (HLS, DASH, concat) make a demuxer open other files: no format that can is on the list.
-_OPTIONS = {
+OPTIONS = {
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg",
     "protocol_whitelist": "file",
     "max_streams": "64",
@@ -39,7 +39,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 def inspect_film(path: Path, limits: Limits) -> Probe:
     """The probe of a video whose first picture was decoded; raises RefusedError."""
     try:
-        container = av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
+        container = av.open(f"file:{path}", options=OPTIONS, metadata_errors="replace")
     except MemoryError:  # of ffmpeg's errors too
         raise
     except av.error.FFmpegError as error:
