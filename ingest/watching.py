@@ -37,10 +37,10 @@ class Watch:
         if news.media_id is None or len(self._changed) + len(self._reported) > _MOST_NEWS:
             self._all = True
         elif self.media_id in {None, news.media_id}:
-            if news.key is None or news.report is None:
-                self._changed.add(news.media_id)
+            if news.reports:
+                self._reported.setdefault(news.media_id, {}).update(news.reports)
             else:
-                self._reported.setdefault(news.media_id, {})[news.key] = news.report
+                self._changed.add(news.media_id)
         else:
             return
         self._woken.set()

@@ -38,7 +38,8 @@ PROGRESS_SECONDS = 3600
 _TIMEOUT = 0.8
 _SENDING = 2.0
 _REST = 5.0
-_REPORT_EVERY = 1.0
+_REPORT_EVERY = 1.1  # of a task; a little more than what all of a media are bounded by, so that one alone is heard
+_TOLD_EVERY = 1000  # ms
 _MOST_REMEMBERED = 1000
 
 # A worker waits longer: an answer that comes late holds messages, and a second try would take others.
@@ -152,7 +153,7 @@ class RedisQueue:
             self.client.set(SENTINEL, 1)
 
     def report(self, project_id: str, media_id: str, key: str, report: Report) -> None:
-        """Keep how far a task is, at most once a second for each, for an hour, and publish it."""
+        """Keep how far a task is, for an hour; publish what all tasks of the media said, once a second at most."""
         now = time.monotonic()
         if self._breaker.open or (
             report.fraction < 1 and now - self._reported.get((media_id, key), -_REST) < _REPORT_EVERY
@@ -166,8 +167,12 @@ class RedisQueue:
             with self.client.pipeline(transaction=False) as pipeline:
                 pipeline.hset(name, key, _told(report))
                 pipeline.expire(name, PROGRESS_SECONDS)
-                pipeline.publish(CHANGES + project_id, json.dumps([media_id, key, _told(report)]))
-                pipeline.execute()
+                pipeline.set(
+                    f"darkroom:told:{media_id}", 1, nx=True, px=_TOLD_EVERY
+                )  # whichever worker comes first tells it
+                *_, ours = pipeline.execute()
+            if ours:
+                self.client.publish(CHANGES + project_id, json.dumps([media_id, self.client.hgetall(name)]))
         except RedisError:
             self._breaker.trip()
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from redis import RedisError
@@ -19,12 +20,11 @@ _LOOK = 0.2
 
 
 class News(NamedTuple):
-    """A media's record has changed, or its task `key` has reported; without a media anything may have."""
+    """A media's record has changed, or its tasks have reported, by their keys; without a media anything may have."""
 
     project_id: str
     media_id: str | None
-    key: str | None = None
-    report: Report | None = None
+    reports: Mapping[str, Report] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,4 @@ def _news(message: dict[str, str] | None) -> News | None:
     if message["type"] != "message":
         return None
     media_id, *reported = json.loads(message["data"])
-    if not reported:
-        return News(project_id, media_id)
-    key, told = reported
-    return News(project_id, media_id, key, report_of(told))
+    return News(project_id, media_id, {key: report_of(told) for each in reported for key, told in each.items()})

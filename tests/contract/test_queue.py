@@ -182,6 +182,28 @@ def test_progress_is_told_once_a_second_and_at_the_end(queue: RedisQueue, monkey
     assert queue.progress("media_1") == {"poster": Report(1.0)}
 
 
+def test_a_media_is_told_of_once_a_second_however_many_work_on_it(
+    client: "redis.Redis", queue: RedisQueue, redis_url: str
+) -> None:
+    other, media_id, channel = connect(redis_url), f"media_{uuid4().hex}", f"{adapter.CHANGES}p1"
+    with client.pubsub(ignore_subscribe_messages=True) as line:  # type: ignore[no-untyped-call]
+        line.subscribe(channel)
+        line.get_message(timeout=5)  # it is listened to
+        queue.report("p1", media_id, "transcode#0000", Report(0.1, 2.0))
+        other.report("p1", media_id, "transcode#0001", Report(0.2, 3.0))
+        assert 0 < client.pttl(f"darkroom:told:{media_id}") <= 1000
+        client.delete(f"darkroom:told:{media_id}")  # a second is over
+        other.report("p1", media_id, "transcode#0002", Report(0.3))
+        client.publish(channel, "[]")
+        told = []
+        while (said := json.loads(line.get_message(timeout=5)["data"])) != []:
+            told.append((said[0], sorted(said[1])))
+    assert told == [
+        (media_id, ["transcode#0000"]),
+        (media_id, ["transcode#0000", "transcode#0001", "transcode#0002"]),
+    ]
+
+
 def test_events_are_appended_to_a_stream_that_stays_short(
     client: "redis.Redis", queue: RedisQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,6 +83,7 @@ def test_progress_comes_as_it_is_reported(servers: tuple[Ingest, Ingest], redis_
         assert early["data"] == {"mediaId": media_id, "fraction": 0.25, "tasks": {"validate": 0.25}}
         assert "id" not in early
         wait_for(lambda: _listened(queue, "percent"))
+        wait_for(lambda: not queue.client.exists(f"darkroom:told:{media_id}"))  # a second is over
         broker.connect(redis_url).report("percent", media_id, "validate", Report(0.5, speed=2.5))
         later = next(each for each in events if each["data"].get("fraction") == 0.5)
         assert (later["data"]["speed"], later["data"]["secondsLeft"]) == (2.5, 0.2)

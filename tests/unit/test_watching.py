@@ -38,7 +38,7 @@ def test_news_of_others_are_not_heard_and_several_are_one() -> None:
         watch = Watch("p1", "m1")
         watch.hear(News("p1", "m2"))
         assert await watch.news(0.01) == (set(), {})
-        for news in (News("p1", "m1"), *(News("p1", "m1", "audio", Report(part)) for part in (0.1, 0.2))):
+        for news in (News("p1", "m1"), *(News("p1", "m1", {"audio": Report(part)}) for part in (0.1, 0.2))):
             watch.hear(news)
         assert await watch.news(1) == ({"m1"}, {"m1": {"audio": Report(0.2)}})
         assert await watch.news(0.01) == (set(), {})
