@@ -20,6 +20,8 @@ REVISION = 3
 _GAPS = (
     5  # keyframe gaps in a chunk at least: it decodes half a gap on average to reach its start, a tenth of the whole
 )
+_PASSES = 4
+"""Chunks, at most, of MPEG-PS: some of its timestamps only a decoder can tell, so that each is read from the start."""
 _UNHEARD = Fraction(1, 2000)  # seconds: half the resolution of Matroska's clock
 _DELAY = Fraction(1, 20)  # seconds: more than the 2,112 samples that an AAC encoder may put before the sound
 _SLIVER = 0.25  # of a chunk: a rest no longer than that is left to the last one, and so is a duration told too long
@@ -194,7 +196,7 @@ def _encoding(probe: Probe, config: Config) -> VideoPlan:
     else:
         keyframe = max(1, round(settings.keyframe * rate))
         segment = keyframe * max(1, round(settings.segment / settings.keyframe))
-        least = _GAPS * (probe.keyframe_gap or 0)
+        least = max(_GAPS * (probe.keyframe_gap or 0), picture_end(probe) / _PASSES if probe.container == "mpeg" else 0)
     chunk = segment * max(1, round(max(settings.chunk, least) * rate / segment))
     small = [rung for rung in rungs if min(rung.width, rung.height) <= settings.mp4]
     return VideoPlan(

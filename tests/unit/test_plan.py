@@ -112,6 +112,12 @@ def test_few_keyframes_make_long_chunks() -> None:
     assert float(made.seconds(made.chunk)) == pytest.approx(300.0, rel=0.01)
 
 
+def test_what_is_read_from_its_start_for_every_chunk_has_few() -> None:
+    made = video_of(replace(FILM, duration=3600.0, container="mpeg"))
+    assert made.chunks == 4
+    assert video_of(replace(FILM, duration=100.0, container="mpeg")).chunks == 2
+
+
 def test_the_mp4_is_the_largest_rung_not_above_the_setting() -> None:
     assert video_of(FILM).mp4 == "720p"
     assert video_of(FILM, VideoSettings(mp4=500)).mp4 == "360p"
