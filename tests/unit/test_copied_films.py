@@ -61,7 +61,7 @@ def _units(packet: bytes) -> Iterator[bytes]:
 def test_a_copy_is_the_original_to_the_bit_beside_rungs_that_are_encoded(
     program: str, tmp_path: Path, rate: str
 ) -> None:
-    source = counted(tmp_path / "film.mp4", seconds=9, rate=rate, options=REGULAR)
+    source = counted(tmp_path / "film.mp4", seconds=10, rate=rate, options=REGULAR)
     film = developed(program, source)
     assert film.video.chunks > 2
     assert copied(film) == [True] * film.video.chunks
