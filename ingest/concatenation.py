@@ -1,19 +1,16 @@
 """One upload made of several that were brought at the same time: S3 copies, hardly a byte comes through here."""
 
-import asyncio
 from dataclasses import dataclass, replace
 
 from ingest.callers import Caller
 from ingest.described import label_of, recognised
 from ingest.holding import Holding
 from ingest.problems import ProblemError
-from ingest.prompt import Rest, promptly
 from ingest.resumable import FIELD, Resumable
 from pipeline import granting, keys
 from pipeline.adapters.checksums import NAME, crc64_of_parts
 from pipeline.errors import AlreadyStoredError, DarkroomError, LeaseLostError, TransientError
 from pipeline.events import Aborted, Stored
-from pipeline.granting import Opened
 from pipeline.limits import Limits
 from pipeline.media import Media, Status
 from pipeline.ports import Label, Part, Source
@@ -50,25 +47,17 @@ class Concatenation:
 
     async def make(
         self, media: Media, reception: Reception, pieces: tuple[Piece, ...], limits: Limits, turn: Turn | None
-    ) -> Rest | None:
-        """A new upload of the pieces, in their order; returns what is still to be awaited when S3 takes long.
+    ) -> None:
+        """Make a new upload of the pieces, in their order; raises `ProblemError`.
 
-        Raises `ProblemError`.
+        It is answered for when it is whole, however long S3 takes: only this process knows how to put it together.
         """
-        opened, taken = await self.resumable.create(media, reception, turn), asyncio.Event()
-        finishing = asyncio.create_task(self._make(opened, pieces, limits, taken))
-        rest = await promptly(finishing, taken, self.resumable.prompt, media.id)
-        if rest is None:
-            finishing.result()
-        return rest
-
-    async def _make(self, opened: Opened, pieces: tuple[Piece, ...], limits: Limits, taken: asyncio.Event) -> None:
         resumable = self.resumable
+        opened = await resumable.create(media, reception, turn)
         async with resumable.hold(opened) as holding, resumable.shelves.budget.admitted(2 * SMALLEST_PART):
             try:
                 async with holding.kept(lambda: (0, reception_of(holding.task.reception or {}))):
                     await self._recognise(holding, pieces, limits)
-                    taken.set()  # all bytes are in S3, and of a file that is taken
                     stored = await self._made(holding, pieces)
                     await resumable.settle(holding, stored)
             except LeaseLostError as error:

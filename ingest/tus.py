@@ -102,9 +102,8 @@ class Tus:
             media = described(self.resumable.ledger.site, project_id, _name(metadata), UNKNOWN)
             reception = Reception(part_size=part_size(length), length=length, metadata=said, concat=concat)
             request.state.facts.update(project_id=project_id, media_id=media.id, file_bytes=length)
-            rest = await self.concatenation.make(media, reception, pieces, limits, turn)
-            behind = BackgroundTask(rest) if rest else None
-            return Response(status_code=201, headers={"Location": PATH + media.id}, background=behind)
+            await self.concatenation.make(media, reception, pieces, limits, turn)
+            return Response(status_code=201, headers={"Location": PATH + media.id})
 
         return await self.idempotency.once(request, (project_id, said, concat), create, _joined)
 
