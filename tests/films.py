@@ -1,6 +1,7 @@
 """The stages of a video run over a folder, and what must hold of all that they leave there."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -197,6 +198,18 @@ def assert_steady_movie(film: Film) -> list[Fraction]:
     assert {after - before for before, after in pairwise(times)} <= {1 / Fraction(film.video.rate)}
     assert_clean(film.mp4)
     return times
+
+
+def likenesses(film: Film, source: Path) -> list[float]:
+    """The structural similarity of each frame of the largest rung with what a plain graph makes of the source."""
+    rung, rate = film.video.rungs[0], film.video.rate
+    combed = "bwdif=mode=send_frame:deint=interlaced," if film.probe.interlaced else ""
+    shown = f"{combed}fps={rate},scale={rung.width}:{rung.height},setsar=1"
+    numbered = f"format=yuv420p,setpts=N/TB/({rate})"
+    graph = f"[0:{film.probe.video_stream}]{shown},{numbered}[a];[1:v]{numbered}[b];[a][b]ssim=stats_file=-"
+    argv = [ffmpeg(), "-nostdin", "-v", "error", "-i", str(source), "-i", str(film.rungs[rung.name]), "-lavfi", graph]
+    told = subprocess.run([*argv, "-f", "null", "-"], capture_output=True, check=True, text=True, timeout=300).stdout
+    return [float(value) for value in re.findall(r"All:([0-9.]+)", told)]
 
 
 def other_build(program: str, folder: Path) -> str:

@@ -24,8 +24,6 @@ from tests.web import web
 HOURS = float(os.environ.get("HOURS", "2"))
 RATE, SIZE = 5, "160x90"  # frames per second, pixels: so few that a day of film fits on a laptop
 SEGMENT = 4  # seconds, of pipeline.toml
-MANY = 20
-"""Chunks from which on each of two workers must have had its share of them."""
 SLACK = 100_000_000
 """Bytes of scratch that a film of any length may take beside its original, and the MP4 with what it is joined of."""
 
@@ -100,5 +98,3 @@ def test_a_film_of_hours_is_ready_in_bounded_disk(tmp_path: Path, capsys: pytest
     sizes = f"original {source.stat().st_size} B, MP4 {movie.stat().st_size} B, scratch at most {scratch[0]} B"
     with capsys.disabled():
         sys.stderr.write(f"{facts}, {sizes}\n")
-    if chunks >= MANY:
-        assert min(share, chunks - share) >= 0.3 * chunks
