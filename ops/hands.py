@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from ops import processes
 from ops.downloads import PROJECT
 from ops.leftovers import MARK
-from ops.roles import GRACE
 from ops.rundir import RunDir
 from ops.warden import Warden
+
+GRACE = 6.0
+"""Seconds for a group of workers to end after SIGTERM."""
 
 
 @contextmanager
