@@ -57,7 +57,7 @@ bench-images: $(VENV) ## Measure stills beside sharp, pyvips, ImageMagick, Pillo
 bench-streaming: $(VENV) ## Measure what libvips saves of a photo's stills (FILES="a.jpg b.jpg")
 	@exec .venv/bin/python -m benchmarks.streaming $(FILES) $(ARGS)
 
-bench-video: $(VENV) ## Measure what the ladder costs and how it looks, beside others (ARGS="--size 3840x2160 --seconds 16")
+bench-video: $(VENV) ## Measure what the ladder costs and how it looks, beside others (ARGS="--size 3840x2160 --seconds 16 --parts ladders"; CORPUS_DIR)
 	@exec .venv/bin/python -m benchmarks.video $(ARGS)
 
 check: $(VENV) ## Check style, types and the contracts between packages
