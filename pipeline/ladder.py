@@ -38,8 +38,8 @@ class VideoSettings:
     `keyframe`, `segment` and `chunk` are seconds: between keyframes, of one HLS segment, and of one transcode task;
     each is rounded to a whole multiple of the one before it. `mp4` is a short side in pixels: the largest rung that is
     not above it is also offered as one file. `preset` and `crf` are x264's, `threads` those of the decoder and of each
-    encoder, and `memory` the bytes of address space that one ffmpeg may take. With
-    `remux` a video that is a rung already is copied.
+    encoder, `memory` the bytes of address space that one ffmpeg may take, and `nice` by how much every one of them
+    leaves the processor to others. With `remux` a video that is a rung already is copied.
     """
 
     keyframe: float = 2.0
@@ -51,6 +51,7 @@ class VideoSettings:
     crf: int = 22
     threads: int = 2
     memory: int = 4 * 2**30
+    nice: int = 10
     remux: bool = True
 
 

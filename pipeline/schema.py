@@ -15,6 +15,7 @@ from pipeline.renditions import Format
 from pipeline.stilltables import Encoders, MetadataTable, StillTable
 from pipeline.tables import Bytes, Count, Fraction, Name, Pixels, Quality, Rate, Seconds, Table, mapping, unit
 
+Nice = Annotated[int, Field(ge=0, le=19)]
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 
 
@@ -63,7 +64,7 @@ class Queue(Table):
     threads: Count
     per_project: Count | None = None
     memory: Bytes | None = None
-    nice: Annotated[int, Field(ge=0, le=19)] = 0
+    nice: Nice = 0
     on_demand: bool = False
     poll: Seconds = 1.0
     process: str | None = None
@@ -170,6 +171,7 @@ class VideoTable(Table):
     crf: Annotated[int, Field(ge=0, le=51)]
     threads: Count
     memory: Bytes
+    nice: Nice = 10
     remux: bool = True
 
 

@@ -29,7 +29,8 @@ class Children:
 
     `grace` is the time in seconds between SIGTERM and SIGKILL; `memory` the bytes of address space of each child,
     whatever `run` and `ask` are told; `elsewhere`: other workers' children get more. `pool` has the warm children of
-    this process, of which those that have seen files of `owner` see no other's.
+    this process, of which those that have seen files of `owner` see no other's; `nice` is by how much programs that are
+    `run` leave the processor to others.
     """
 
     grace: float = 5.0
@@ -37,6 +38,7 @@ class Children:
     elsewhere: bool = False
     pool: Pool = field(default_factory=Pool)
     owner: str = ""
+    nice: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _running: set[Program | Forked] = field(default_factory=set, repr=False)
     _stopped: list[BaseException] = field(default_factory=list, repr=False)
@@ -51,7 +53,6 @@ class Children:
         cpu: int | None = None,
         file_size: int | None = None,
         stdin: bytes = b"",
-        nice: int = 0,
         on_line: OnLine | None = None,
         stall: float | None = None,
     ) -> Finished:
@@ -70,7 +71,7 @@ class Children:
         """
 
         def begin() -> Program:
-            process = start(argv, cwd=cwd, memory=self.memory or memory, cpu=cpu, file_size=file_size, nice=nice)
+            process = start(argv, cwd=cwd, memory=self.memory or memory, cpu=cpu, file_size=file_size, nice=self.nice)
             return Program(process, self.grace)
 
         with self._running_as(begin) as child:

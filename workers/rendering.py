@@ -113,7 +113,8 @@ class Envelope:
         memory = self.tools.pipeline.memory.get(claimed.task.queue)
         elsewhere = stage.big not in {None, claimed.task.queue}
         owner = claimed.media.project_id
-        children = Children(memory=memory, elsewhere=elsewhere, pool=self.tools.pool, owner=owner)
+        nice = self.tools.pipeline.video.nice
+        children = Children(memory=memory, elsewhere=elsewhere, pool=self.tools.pool, owner=owner, nice=nice)
         holding = Holding(ledger, claimed.task, since, stage.timeout, children)
         turn = Turn(self.tools, claimed, holding, desk)
         with self.tools.shift.hold(holding):

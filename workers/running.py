@@ -8,7 +8,6 @@ from pipeline.plan import Plan, VideoPlan
 from pipeline.progress import Report
 from workers.jobs import Job
 
-_NICE = 10
 _DEADLINE = 4 * 3600.0  # seconds; a net, for the stage's own timeout ends a job sooner
 _STALL = 900.0  # seconds without another frame: decoding one's way to a chunk's first one takes far less
 _FILE = 2 * 2**30  # bytes of one segment, or more where the source itself is larger
@@ -54,7 +53,6 @@ def run(
         deadline=_DEADLINE,
         memory=memory or of(job.plan).memory,
         file_size=max(_FILE, 2 * job.probe.bytes),
-        nice=_NICE,
         on_line=on_line if done else None,
         stall=_STALL if done else None,
     )

@@ -140,6 +140,14 @@ def test_a_task_that_died_for_memory_goes_once_to_the_big_queue(monkeypatch: pyt
     assert scene.row() == (TaskStatus.PENDING, 1)
 
 
+def test_programs_give_way_as_the_configuration_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    pipeline = replace(PIPELINE, video=replace(PIPELINE.video, nice=7))
+    monkeypatch.setattr("tests.unit.test_envelope.PIPELINE", pipeline)
+    assert Scene(lambda turn: seen.append(turn.holding.children.nice)).take() is None
+    assert seen == [7]
+
+
 def test_a_shutdown_gives_the_task_back_at_once_with_a_hint() -> None:
     started = threading.Event()
 

@@ -49,7 +49,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's
 
 @pytest.fixture
 def children() -> Children:
-    return Children(grace=0.2)
+    return Children(grace=0.2, nice=5)
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_a_child_gives_way_to_this_session_and_to_others(run: Callable[..., Fini
     def look(line: str) -> None:
         seen.append((os.getpriority(os.PRIO_PROCESS, int(line)) - ours, session_nice(int(line))))
 
-    run("import os; print(os.getpid(), flush=True); input()", nice=5, on_line=look, stdin=b"\n")
+    run("import os; print(os.getpid(), flush=True); input()", on_line=look, stdin=b"\n")
     assert seen in ([(5, 5)], [(5, None)])
 
 
