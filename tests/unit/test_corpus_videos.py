@@ -17,6 +17,7 @@ LONG = 60
 HDR = {"smpte2084", "arib-std-b67"}
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif("CORPUS_DIR" not in os.environ, reason="CORPUS_DIR is not set")
 @pytest.mark.parametrize("source", [pytest.param(path, id=path.name) for path in corpus()])
 def test_every_video_of_the_corpus_goes_all_the_way(tmp_path: Path, source: Path) -> None:

@@ -48,6 +48,7 @@ def test_chunks_join_without_a_frame_lost_or_doubled(program: str, tmp_path: Pat
     [
         ("late.ts", ("-output_ts_offset", "7", "-g", "60")),
         ("sparse.ts", ("-g", "9999")),
+        ("wrap.ts", ("-output_ts_offset", "95440", "-g", "60")),  # its clock of 33 bits begins anew after 3.7 s
         ("index.avi", ("-c:v", "libx264", "-bf", "2", "-g", "60")),
         ("program.mpg", ("-c:v", "mpeg2video", "-q:v", "2", "-g", "30", "-bf", "2")),
         ("live.mkv", ("-live", "1", "-g", "60")),
@@ -217,6 +218,21 @@ def test_a_turned_video_stands_upright(program: str, tmp_path: Path, turn: int, 
         assert (middle_left > right) == (turn == 0)
     else:
         assert (middle_top > bottom) == (turn == 90)
+
+
+def test_a_mirrored_video_is_seen_as_in_the_mirror(program: str, tmp_path: Path) -> None:
+    half = ",drawbox=w=iw/2:t=fill:color=white"
+    plain = write(tmp_path / "plain.mp4", "-f", "lavfi", "-i", f"color=black:size=320x180:rate=25:duration=1{half}")
+    film = developed(program, write(tmp_path / "film.mp4", "-display_hflip", "-i", str(plain), "-c", "copy"))
+    plane = next(frames(film.mp4)).planes[0]
+    row = memoryview(plane)[90 * plane.line_size :]
+    assert (row[20], row[300]) == (16, 235)
+
+
+def test_what_an_edit_list_cuts_off_is_not_shown(program: str, tmp_path: Path) -> None:
+    whole = counted(tmp_path / "whole.mp4", seconds=6)
+    cut_off = write(tmp_path / "film.mp4", "-ss", "1.32", "-i", str(whole), "-c", "copy")
+    assert numbers(developed(program, cut_off, chunked(4))) == [n % LEVELS for n in range(33, 150)]
 
 
 def test_oblong_pixels_become_square(program: str, tmp_path: Path) -> None:
