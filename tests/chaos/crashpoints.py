@@ -28,6 +28,9 @@ LONG = frozenset({"ObjectStore.put", "ObjectStore.put_part", "Children.run", "Ch
 LOOKS = frozenset({"Queue.changed", "Queue.report", "Records.overdue"})
 """Called as often as the clock or the backlog says, and nothing depends on it: the first in a turn stands for all."""
 
+CLOCKED = frozenset({("ingest", "Queue.report")})
+"""Turns and calls that come only where a turn takes longer than a second: with the same files, now and then."""
+
 KEEPER = "renew-"
 """How the names of the threads begin that renew a worker's lease."""
 
@@ -106,7 +109,8 @@ class Watch:
         # A keeper's thread is there for renewals; what else it does depends on the clock.
         keeper = threading.current_thread().name.startswith(KEEPER)
         renewal: bool | None = getattr(self._here, "renewal", False if keeper else None)
-        point = self._numbered(call, renewing=bool(renewal)) if self.turn and renewal is not False else None
+        counts = self.turn and renewal is not False and (self.turn, call) not in CLOCKED
+        point = self._numbered(call, renewing=bool(renewal)) if counts else None
         if point:
             self.reached(point)
         if point and call in LONG:
