@@ -20,6 +20,7 @@ from statistics import mean
 
 from benchmarks import corpus, crew
 from pipeline.config import Pipeline, load
+from pipeline.copying import obstacles
 from pipeline.ladder import FittedRung
 from pipeline.plan import Plan, VideoPlan, plan
 from pipeline.probes import Probe
@@ -72,6 +73,7 @@ def main() -> int:
         show("plan", rungs=len(source.video.rungs), chunks=source.video.chunks, preset=source.video.preset)
         if "ladders" in given.parts:
             compare_ladders(source, room, folder)
+        compare_copy(source, rules, folder)
         if "peers" in given.parts:
             compare_peers(source, folder)
         if "glimpses" in given.parts:
@@ -105,6 +107,26 @@ def compare_ladders(source: Source, room: Darkroom, folder: Path) -> None:
         after = [ours[n] - theirs[n] for n in seams if n < min(len(ours), len(theirs))]
         facts = {"ours": mean(ours), "tuned": mean(theirs), "after_seams": mean(after) if after else 0.0}
         show(f"VMAF of {rung.name}", **{name: round(value, 2) for name, value in facts.items()})
+
+
+def compare_copy(source: Source, rules: Pipeline, folder: Path) -> None:
+    """A film that is a rung already, the ladder made with its largest rung copied and with all of it encoded."""
+    rung, keyframe = source.video.rungs[0], source.video.keyframe
+    film = folder / "rung.mp4"
+    encode(source, rung, film, source.video.preset, source.video.crf, (*_terms(source, rung), "-bf", "2"))
+    cost = {}
+    for name, remux in (("encoded", False), ("copied", True)):
+        terms = replace(rules, video=replace(rules.video, remux=remux))
+        room = Darkroom(ffmpeg(), film, folder / name, terms)
+        probe = room.probe
+        made = plan(probe, terms)
+        if of(made).copied is not remux:
+            show("copied rung", why_not=",".join(obstacles(probe, rung, Fraction(of(made).rate), terms.video)))
+            return
+        parts = [part for part in made.parts if part.startswith("transcode#")]
+        cost[name] = cpu(partial(each, room, Source(film, probe, made, of(made)), parts))
+    ratio = cost["copied"] / cost["encoded"]
+    show("copied rung", **{name: round(each, 2) for name, each in cost.items()}, ratio=round(ratio, 3), gop=keyframe)
 
 
 def compare_peers(source: Source, folder: Path) -> None:

@@ -46,11 +46,8 @@ _BY_PACKETS: tuple[tuple[str, Callable[[Probe, FittedRung, Fraction], bool]], ..
     ("start", lambda probe, _, rate: round(Fraction(probe.video_start - probe.start_time) * rate) == 0),
     ("profile", lambda probe, _, __: probe.profile in _PROFILES),
     ("level", lambda probe, rung, rate: (probe.level or 0) <= _level(rung, rate)),
-    ("bits", lambda probe, rung, _: (probe.bit_rate or 0) <= rung.bitrate),
-    (
-        "peak",
-        lambda probe, rung, _: (probe.peak_rate or 0) * PEAK_SECONDS <= rung.bitrate * (PEAK_SECONDS + _BUFFER_SECONDS),
-    ),
+    ("bits", lambda probe, rung, _: _fits(probe.bit_rate, probe.duration, rung)),
+    ("peak", lambda probe, rung, _: _fits(probe.peak_rate, PEAK_SECONDS, rung)),
 )
 
 
@@ -78,6 +75,11 @@ def keyframe(segment: int, wanted: float) -> int:
     """Frames between keyframes of the rungs that are encoded beside it: a divisor of it, near what is wanted."""
     divisors = (each for each in range(1, segment + 1) if segment % each == 0)
     return min(divisors, key=lambda each: max(each / wanted, wanted / each))
+
+
+def _fits(bits: int | None, seconds: float | None, rung: FittedRung) -> bool:
+    """Whether an encoder of the rung could have spent as many bits per second, for that long."""
+    return (bits or 0) * (seconds or 0) <= rung.bitrate * ((seconds or 0) + _BUFFER_SECONDS)
 
 
 def _file_rate(probe: Probe) -> float:

@@ -104,7 +104,7 @@ def test_a_video_that_is_a_rung_already_has_no_obstacles() -> None:
         ("start", {"video_start": 0.04}),
         ("profile", {"profile": 110}),
         ("level", {"level": 51}),
-        ("bits", {"bit_rate": 3_000_001}),
+        ("bits", {"bit_rate": 3_600_001}),
         ("peak", {"peak_rate": 4_500_001}),
         ("keyframes", {"keyframe_every": 250}),
         ("keyframes", {"keyframe_every": 181}),

@@ -132,6 +132,27 @@ def test_a_copy_begins_at_zero_and_is_read_by_its_own_clock() -> None:
     assert "[0:0]" in " ".join(read)
 
 
+def test_a_copy_is_cut_at_the_frame_and_put_onto_the_grid() -> None:
+    probe = replace(PROBE, time_base="1/30000", start_time=0.0, video_start=0.01)
+    argv = video.copy("ffmpeg", SOURCE, probe, PLAN, (1800, 3600))
+    assert argv[argv.index("-ss") + 1] == "60.053317"  # half a frame before, 10 ms late
+    assert argv[argv.index("-frames:v") + 1] == "1800"
+    step = "round((PTS-(300))/1001)*1001"
+    dts = step.replace("PTS", "DTS")
+    assert argv[argv.index("-bsf:v") + 1] == f"filter_units=pass_types=1|5,setts=pts={step}:dts={dts}:duration=1001"
+    assert argv[argv.index("-hls_segment_filename") + 1] == "1080p/copied-%05d.m4s"
+
+
+def test_who_reads_a_copy_stops_at_the_first_fault() -> None:
+    source = video.cut(PATH, 1800)
+    for argv in (video.chunk("ffmpeg", source, PROBE, PLAN, (1800, None)), video.decode("ffmpeg", source, PLAN)):
+        assert "-xerror" in argv
+        assert argv[argv.index("-err_detect") + 1] == "explode"
+    graph = " ".join(video.chunk("ffmpeg", source, PROBE, PLAN, (1800, None)))
+    assert "setpts=PTS-1.000000/TB" in graph
+    assert "trim=end_pts=3600:start_pts=1800" in graph
+
+
 @pytest.mark.parametrize("interlaced", [True, False])
 def test_only_interlaced_video_is_deinterlaced_and_before_its_rate_changes(*, interlaced: bool) -> None:
     graph = " ".join(video.chunk("ffmpeg", SOURCE, replace(PROBE, interlaced=interlaced), PLAN, (0, 1800)))
@@ -190,6 +211,8 @@ def commands() -> dict[str, list[str]]:
         "chunk": video.chunk("ffmpeg", SOURCE, PROBE, PLAN, (1800, 3600)),
         "audio": video.audio("ffmpeg", PATH, PROBE, PLAN),
         "still": glimpses.still("ffmpeg", PATH, PROBE, 1.5, (640, 360)),
+        "copy": video.copy("ffmpeg", SOURCE, replace(PROBE, time_base="1/30000"), PLAN, (1800, 3600)),
+        "decode": video.decode("ffmpeg", video.cut(PATH, 1800), PLAN),
         "remux": video.remux("ffmpeg", SOURCE, Path("/jobs/source.mkv")),
         "tail": video.tail("ffmpeg", SOURCE, PLAN, 1800),
         "movie": films.movie("ffmpeg", [Path("/jobs/360p.mp4"), Path("/jobs/audio.mp4")], Path("/jobs/movie.mp4")),
@@ -212,7 +235,7 @@ def test_every_input_is_a_local_file_of_a_known_container(name: str) -> None:
     assert "-max_alloc" in argv
 
 
-@pytest.mark.parametrize("name", ["chunk", "audio", "remux", "movie", "encoded", "animation"])
+@pytest.mark.parametrize("name", ["chunk", "audio", "copy", "remux", "movie", "encoded", "animation"])
 def test_no_metadata_is_carried_over(name: str) -> None:
     argv = commands()[name]
     assert argv.count("-map_metadata") == argv.count("-map_chapters") == (2 if name in {"chunk", "animation"} else 1)
