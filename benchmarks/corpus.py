@@ -19,7 +19,7 @@ from workers.running import of
 MOST = 60.0
 """Seconds."""
 FULL = 1080
-"""Lines."""
+"""Pixels of the shorter side."""
 _CRF = 1  # hardly any loss; 0 is another profile of H.264
 _RATE = 10**9
 
@@ -40,11 +40,12 @@ def compare(rules: Pipeline, folder: Path) -> None:
             for part in each.plan.parts:
                 if part.startswith(("transcode#", "audio", "package")):
                     where.make(probe, each.plan, part)
-        name = film.video.rungs[0].name
+        rung = film.video.rungs[0]
+        name = rung.name
         values = vmaf(film.rungs[name], reference.rungs[name])
-        means[path.name] = (film.video.rungs[0].height, mean(values))
+        means[path.name] = (min(rung.width, rung.height), mean(values))
         print(f"VMAF of {path.name}, {name}: mean {mean(values):.2f}, least {min(values):.2f}", flush=True)
-    full = [value for height, value in means.values() if height >= FULL]
+    full = [value for side, value in means.values() if side >= FULL]
     print(f"VMAF at default settings: {len(means)} films, of 1080p at least {min(full, default=0):.2f}", flush=True)
 
 
