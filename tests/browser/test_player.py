@@ -50,7 +50,7 @@ def test_it_plays_switches_and_seeks(library: Path, tmp_path: Path, builds: int)
     for name, path in files.items():
         (root / name).symlink_to(path)
     # hls.js knows no edit lists: after each discontinuity it is two frames late, skips the hole, and misses the end
-    # (docs/decisions/0019).
+    # (docs/decisions/0021).
     how = "#whole" if builds == 1 else ""
     with site(root) as here, browsing(f"{here.origin}/player.html{how}", tmp_path / "profile"):
         told: dict[str, Any] = here.answers.get(timeout=PATIENCE)
