@@ -17,6 +17,7 @@ from ingest.allowances import Allowances, Throttle
 from ingest.auth import Authentication
 from ingest.bodies import Patience
 from ingest.budget import Budget
+from ingest.buffers import Buffers
 from ingest.callers import Right, door
 from ingest.concatenation import Concatenation
 from ingest.direct import Direct
@@ -64,8 +65,8 @@ def create(services: Services, access: Access) -> Starlette:
     pressure = Pressure(ledger.records, asking, pipeline.backlog)
     idempotency = Idempotency(ledger, intending)
     prompt = pipeline.uploads.prompt
-    budget = Budget(pipeline.uploads.memory)
-    shelves = Shelves(objects, services.pieces, budget, storing)
+    budget, buffers = Budget(pipeline.uploads.memory), Buffers()
+    shelves = Shelves(objects, services.pieces, budget, storing, buffers)
     resumable = Resumable(
         ledger, shelves, round(1000 * pipeline.grants.resumable), prompt, intending, Held(services.bells)
     )
@@ -73,7 +74,7 @@ def create(services: Services, access: Access) -> Starlette:
     tus = Tus(resumable, Concatenation(resumable), pipeline.limits, pressure, idempotency, patience)
     direct = Direct(ledger, objects, services.pieces, services.signer, pipeline.grants, intending, storing, prompt)
     presigned = Presigned(direct, pipeline.limits, pressure, idempotency, objects.bucket)
-    storage = Storage(objects, storing, budget, Pace(STORING))
+    storage = Storage(objects, storing, budget, Pace(STORING), buffers)
     leases = Leases(ledger, intending)
     intake = Intake(ledger, storage, pipeline.limits, pressure, leases, intending, prompt)
     uploads = Uploads(intake, idempotency, patience)

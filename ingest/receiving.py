@@ -9,6 +9,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from ingest.budget import Budget
+from ingest.buffers import Buffer, Buffers
 from ingest.holding import Holding, Safe
 from ingest.problems import ProblemError
 from pipeline import keys
@@ -32,6 +33,7 @@ class Shelves:
     pieces: Pieces
     budget: Budget
     threads: Executor
+    buffers: Buffers
 
 
 class Receiving:
@@ -49,7 +51,7 @@ class Receiving:
         self.at_once = at_once
         self._size = self.reception.part_size
         self._before = self._sent = self._began // self._size
-        self._buffer = bytearray(self._size)
+        self._buffer = self._fresh()
         self._filled = 0
         self._landed: dict[int, Part] = {}
         self._flying: set[asyncio.Future[Part]] = set()
@@ -166,10 +168,11 @@ class Receiving:
         media = self._holding.media
         upload_id = self.reception.upload_id or await self._begin(media.s3_key)
         self._sent += 1
-        number, body = self._sent, memoryview(self._buffer)
+        number, buffer = self._sent, self._buffer
+        body = memoryview(buffer)[: self._size]
         part = self._start(self._shelves.objects.put_part, media.s3_key, upload_id, number, body)
         self._flying.add(part)
-        part.add_done_callback(lambda done: self._land(done, number))
+        part.add_done_callback(lambda done: self._land(done, number, buffer))
         self._buffer, self._filled = bytearray(), 0
         self._buffer = await self._empty_buffer()
 
@@ -184,22 +187,26 @@ class Receiving:
         await self._holding.note(self.safe)
         return upload_id
 
-    async def _empty_buffer(self) -> bytearray:
+    def _fresh(self) -> Buffer:
+        return self._shelves.buffers.take(self._size, self._size)
+
+    async def _empty_buffer(self) -> Buffer:
         """The first buffer is the request's own; more are borrowed of the budget while they are to be had."""
         while True:
             if not self._buffers:
                 self._buffers = 1
-                return bytearray(self._size)
+                return self._fresh()
             if len(self._flying) < IN_FLIGHT and self._shelves.budget.spare(self._size):
                 self._borrowed += 1
                 self._buffers += 1
-                return bytearray(self._size)
+                return self._fresh()
             await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
             if self._failure:
                 raise self._failure
 
-    def _land(self, done: asyncio.Future[Part], number: int) -> None:
+    def _land(self, done: asyncio.Future[Part], number: int, buffer: Buffer) -> None:
         self._flying.discard(done)
+        self._shelves.buffers.give(buffer)
         self._buffers -= 1
         if self._borrowed and self._borrowed >= self._buffers:
             self._borrowed -= 1
