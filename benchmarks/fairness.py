@@ -29,27 +29,36 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench-fairness", description=__doc__)
     parser.add_argument("--photos", type=int, default=60)
     parser.add_argument("--chunks", type=int, default=60)
+    parser.add_argument("--nice", type=int, nargs="+", default=[10], help="of ffmpeg, one after the other")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as name:
         folder = Path(name)
-        toml = folder / "pipeline.toml"
-        toml.write_text((ROOT / "pipeline.toml").read_text().replace('chunk = "60s"', f'chunk = "{CHUNK}s"'))
         photo = builders.photo(folder / "photo.jpg", (4000, 3000))
         # With fewer keyframes chunks would be made longer, so as not to decode much twice.
         options = ("-preset", "ultrafast", "-g", "6")
         video = builders.video(folder / "video.mp4", (1280, 720), seconds=CHUNK * given.chunks, options=options)
-        with running(folder / "run", PIPELINE=str(toml)) as stack:
-            waits(stack, photo, 5)  # everybody is awake
-            idle = waits(stack, photo, given.photos)
-            show("idle", idle)
-            stack.upload(video, "films")
-            records = stack.services().ledger.records
-            wait_for(lambda: chunks(records) >= given.chunks - 2, 120)
-            before = chunks(records)
-            busy = waits(stack, photo, given.photos)
-            show(f"while {before} to {chunks(records)} chunks wait", busy)
-            print(f"ratio of p99: {percentile(busy, 99) / percentile(idle, 99):.2f}")
+        for number, nice in enumerate(given.nice):
+            toml = folder / f"{number}.toml"
+            shipped = (ROOT / "pipeline.toml").read_text().replace('chunk = "60s"', f'chunk = "{CHUNK}s"')
+            toml.write_text(shipped.replace("nice = 10                 ", f"nice = {nice}"))
+            with running(folder / f"run-{number}", PIPELINE=str(toml)) as stack:
+                print(f"ffmpeg at nice {nice}")
+                compare(stack, photo, video, given.photos, given.chunks)
     return 0
+
+
+def compare(stack: Running, photo: Path, video: Path, photos: int, wanted: int) -> None:
+    """Photos on the stack as it is, then beside so many chunks of the video."""
+    waits(stack, photo, 5)  # everybody is awake
+    idle = waits(stack, photo, photos)
+    show("idle", idle)
+    stack.upload(video, "films")
+    records = stack.services().ledger.records
+    wait_for(lambda: chunks(records) >= wanted - 2, 120)
+    before = chunks(records)
+    busy = waits(stack, photo, photos)
+    show(f"while {before} to {chunks(records)} chunks wait", busy)
+    print(f"ratio of p99: {percentile(busy, 99) / percentile(idle, 99):.2f}", flush=True)
 
 
 def waits(stack: Running, photo: Path, times: int) -> list[float]:
