@@ -6,9 +6,10 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-import imageio_ffmpeg
 import pillow_heif
 from PIL import ExifTags, Image, ImageCms
+
+from workers.encoder import find_ffmpeg
 
 Size = tuple[int, int]
 
@@ -23,7 +24,7 @@ FULL_OPACITY = 255
 
 def ffmpeg() -> str:
     """The ffmpeg that makes the files: always the pinned one, whichever is under test."""
-    return str(imageio_ffmpeg.get_ffmpeg_exe())
+    return find_ffmpeg(None)
 
 
 def quarters(size: Size, mode: str = "RGB", alpha: int = FULL_OPACITY) -> Image.Image:

