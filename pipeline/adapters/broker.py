@@ -17,7 +17,7 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from pipeline.adapters.listening import ListeningBroker
+from pipeline.adapters.listening import CALLS, ListeningBroker
 from pipeline.errors import UnavailableError
 from pipeline.progress import Report
 from pipeline.tasks import Hint, stage_of
@@ -124,7 +124,8 @@ class RedisQueue:
     def tell(self, hints: Sequence[Hint], changed: Sequence[tuple[str, str]]) -> None:
         """Send many hints and publish many changes, each a project and a media, in one exchange; all or none.
 
-        Messages are written as Dramatiq's own `enqueue` does: the body into the queue's hash, the id onto its list.
+        Messages are written as Dramatiq's own `enqueue` does: the body into the queue's hash, the id onto its list; and
+        idle workers are called.
         """
         if self._breaker.open or not (hints or changed):
             return
@@ -135,6 +136,7 @@ class RedisQueue:
                     bodies = {each.message_id: _body(each) for each in messages if each.queue_name == name}
                     pipeline.hset(f"{NAMESPACE}:{name}.msgs", mapping=cast("dict[Any, Any]", bodies))
                     pipeline.rpush(f"{NAMESPACE}:{name}", *bodies)
+                    pipeline.publish(CALLS + name, "")
                 for project_id, media_id in changed:
                     pipeline.publish(CHANGES + project_id, json.dumps([media_id]))
                 pipeline.execute()

@@ -335,6 +335,40 @@ def test_an_idle_worker_is_called(client: "redis.Redis", queue: RedisQueue, redi
         worker.stop(100)
 
 
+def test_an_idle_worker_is_called_by_who_sends_many_at_once(
+    client: "redis.Redis", queue: RedisQueue, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks by itself once in a minute here; nobody else works on the queue, for a stopped worker hears a while."""
+    waiting, seen = list[str](), set[str]()
+    wait = listening.Ear.wait
+
+    def counted(ear: listening.Ear, name: str, seconds: float) -> None:
+        waiting.append(name)
+        wait(ear, name, seconds)
+        waiting.remove(name)
+
+    monkeypatch.setattr(listening.Ear, "wait", counted)
+    broker = make_broker(redis_url, ["called"])
+    dramatiq.Actor(
+        lambda media_id, key: seen.add(f"{media_id} {key}"),
+        broker=broker,
+        actor_name="validate",
+        queue_name="called",
+        priority=0,
+        options={},
+    )
+    worker = dramatiq.Worker(broker, queues={"called"}, worker_timeout=60_000, worker_threads=1)
+    worker.start()
+    try:
+        for number in range(5):
+            eventually(lambda: [heard for _, heard in client.pubsub_numsub("darkroom:calls:called")] == [1])
+            eventually(lambda: client.hlen("dramatiq:called.msgs") == 0 and sorted(waiting) == ["called", "called.DQ"])
+            queue.tell([Hint(f"media_{number}", "validate", "called")], [])
+            eventually(lambda: len(seen) == number + 1)  # noqa: B023 - called at once
+    finally:
+        worker.stop(100)
+
+
 def test_a_worker_that_cannot_hear_looks_often(
     queue: RedisQueue, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
