@@ -10,14 +10,13 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 import structlog
-from starlette.background import BackgroundTask
 
 from ingest.callers import Caller
 from ingest.described import described, label_of
 from ingest.holding import Holding
 from ingest.leases import SLOW
 from ingest.problems import PROBLEMS, ProblemError
-from ingest.prompt import Rest, promptly
+from ingest.prompt import Receipt, promptly
 from ingest.settling import arrived, settle
 from pipeline import granting, grants, keys
 from pipeline.arrivals import arrival
@@ -43,24 +42,6 @@ PART_SECONDS = 3600
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """An upload that its client calls complete: its record, and what is still to be awaited when S3 takes long."""
-
-    media: Media
-    rest: Rest | None = None
-
-    @property
-    def status(self) -> int:
-        """Of the answer: 202 as long as it is not known how it ends."""
-        return 202 if self.rest else 200
-
-    @property
-    def behind(self) -> BackgroundTask | None:
-        """What the server does after the answer."""
-        return BackgroundTask(self.rest) if self.rest else None
 
 
 @dataclass(frozen=True)

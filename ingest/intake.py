@@ -15,7 +15,7 @@ from ingest.leases import Hold, Intent, Leases
 from ingest.oneshot import SMALL, OneShot
 from ingest.pressure import Pressure
 from ingest.problems import ProblemError
-from ingest.prompt import Rest, promptly
+from ingest.prompt import Receipt, promptly
 from ingest.reporting import reported
 from ingest.settling import public, settle, take_back, taken
 from ingest.streaming import Storage, Transfer, part_size
@@ -45,14 +45,6 @@ class Incoming:
     most: int | None
     digests: Digests
     turn: Turn | None = None
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """A file that has come: its record, and what is still to be awaited when S3 takes long to make the object."""
-
-    media: Media
-    rest: Rest | None = None
 
 
 @dataclass(frozen=True)

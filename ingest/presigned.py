@@ -19,12 +19,13 @@ from starlette.responses import JSONResponse, Response
 
 from ingest.bodies import small
 from ingest.callers import caller_of
-from ingest.direct import Direct, Receipt
+from ingest.direct import Direct
 from ingest.idempotency import Idempotency, unnamed
 from ingest.pressure import Pressure
 from ingest.problems import ProblemError
+from ingest.prompt import Receipt
 from ingest.submissions import project_of
-from ingest.uploads import created
+from ingest.uploads import created, status_url
 from pipeline.granting import Opened
 from pipeline.limits import Limits
 from pipeline.media import Media, Status
@@ -109,9 +110,9 @@ class Presigned:
 
         async def work(_turn: Turn | None) -> Response:
             receipt = await self._complete(request, await self._bound(request))
-            media, status_url = receipt.media, str(request.url_for("media", media_id=receipt.media.id))
+            media, follow = receipt.media, status_url(request, receipt.media.id)
             facts = {"location": media.s3_url, "bucket": self.bucket, "key": media.s3_key, "mediaId": media.id}
-            return JSONResponse(facts | {"statusUrl": status_url}, receipt.status, background=receipt.behind)
+            return JSONResponse(facts | {"statusUrl": follow}, receipt.status(200), background=receipt.behind)
 
         return await self.idempotency.once(request, (request.query_params.get("key", ""),), work, unnamed)
 
@@ -145,7 +146,7 @@ class Presigned:
                     receipt = await self._complete(request, opened)
                     facts = {"Location": receipt.media.s3_url, **place, "ETag": receipt.media.etag or ""}
                     answer = _xml("CompleteMultipartUploadResult", facts)
-                    answer.status_code, answer.background = receipt.status, receipt.behind
+                    answer.status_code, answer.background = receipt.status(200), receipt.behind
                     return answer
 
                 return await self.idempotency.once(request, (key,), work, unnamed)

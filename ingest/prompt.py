@@ -2,15 +2,41 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
+from starlette.background import BackgroundTask
+
+from pipeline.media import Media
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
 Rest = Callable[[], Awaitable[None]]
 """What is still to be awaited when the answer is out."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """An upload that has come: its record, and what is still to be awaited when S3 takes long to make the object."""
+
+    media: Media
+    rest: Rest | None = None
+
+    def status(self, whole: int) -> int:
+        """Of the answer: `whole` if the object is made, 202 as long as it is not known how it ends."""
+        return 202 if self.rest else whole
+
+    @property
+    def behind(self) -> BackgroundTask | None:
+        """What the server does after the answer."""
+        return behind(self.rest)
+
+
+def behind(rest: Rest | None) -> BackgroundTask | None:
+    """The rest as what the server does after an answer."""
+    return BackgroundTask(rest) if rest else None
 
 
 async def promptly(finishing: "asyncio.Task[T]", brought: asyncio.Event, patience: float, media_id: str) -> Rest | None:

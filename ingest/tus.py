@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +14,7 @@ from ingest.described import described
 from ingest.idempotency import Idempotency
 from ingest.pressure import Pressure
 from ingest.problems import ProblemError
+from ingest.prompt import behind
 from ingest.resumable import Resumable
 from ingest.submissions import project_of
 from ingest.tus_headers import (
@@ -162,8 +162,7 @@ class Tus:
             offset, rest = brought.offset, brought.rest
         request.state.facts["offset"] = offset
         said = {**_expiry(opened), **headers, "Upload-Offset": str(offset)}
-        behind = BackgroundTask(rest) if rest else None
-        return Response(status_code=201 if headers else 204, headers=said, background=behind)
+        return Response(status_code=201 if headers else 204, headers=said, background=behind(rest))
 
     async def _delete(self, media_id: str, caller: Caller) -> Response:
         opened = await self.resumable.look(media_id, caller)

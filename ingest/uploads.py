@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -67,8 +66,8 @@ class Uploads:
             receipt = await intake.take(replace(incoming, turn=turn))
             media = receipt.media
             request.state.facts.update(media_id=media.id, file_bytes=media.size)
-            answer = created(request, media.id, media.s3_url, media.s3_key, 202 if receipt.rest else 201)
-            answer.background = BackgroundTask(receipt.rest) if receipt.rest else None
+            answer = created(request, media.id, media.s3_url, media.s3_key, receipt.status(201))
+            answer.background = receipt.behind
             return answer
 
         said = (submission.project_id, submission.original_name)
@@ -102,7 +101,11 @@ async def _remade(request: Request, media: Media) -> Response | None:
 
 def created(request: Request, media_id: str, url: str, key: str, status: int = 201) -> Response:
     """The answer to whoever brought a media in."""
-    # What `url_for` says of the route `media`, which looks through all routes each time.
-    status_url = f"{request.base_url}api/media/{media_id}"
-    body = {"success": True, "mediaId": media_id, "url": url, "s3Key": key, "statusUrl": status_url}
-    return JSONResponse(body, status, {"Location": status_url})
+    follow = status_url(request, media_id)
+    body = {"success": True, "mediaId": media_id, "url": url, "s3Key": key, "statusUrl": follow}
+    return JSONResponse(body, status, {"Location": follow})
+
+
+def status_url(request: Request, media_id: str) -> str:
+    """What `url_for` says of the route `media`, which looks through all routes each time."""
+    return f"{request.base_url}api/media/{media_id}"

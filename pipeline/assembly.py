@@ -7,7 +7,7 @@ from pipeline.ports import ObjectStore, Part, Pieces
 from pipeline.reception import Reception
 
 
-def counted(reception: Reception, parts: list[Part]) -> list[Part]:
+def _counted(reception: Reception, parts: list[Part]) -> list[Part]:
     """Those that are of the upload: a request whose checksum was wrong may have left others behind them."""
     if reception.direct or reception.length is None:
         return parts
@@ -17,6 +17,6 @@ def counted(reception: Reception, parts: list[Part]) -> list[Part]:
 def assemble(objects: ObjectStore, pieces: Pieces, key: str, reception: Reception) -> None:
     """Make the object, unless that was done; raises `UnavailableError`. Nothing is there when the parts are gone."""
     with suppress(NotFoundError, AlreadyStoredError):
-        parts = counted(reception, list(pieces.parts(key, reception.upload_id or "")))
+        parts = _counted(reception, list(pieces.parts(key, reception.upload_id or "")))
         if reception.length in {None, sum(part.size for part in parts)}:
             objects.complete(key, reception.upload_id or "", parts, reception.crc or None)

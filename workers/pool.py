@@ -28,7 +28,7 @@ _KEPT = 4  # children that wait at once
 _ROOM = 2 * 2**30  # bytes; enough for any picture within the default limit of 100 MP
 _FOLDER = Path("/")
 # One arena: what libvips' thread frees is used again. Huge pages, where the system gives them to who asks: fewer page
-# faults. Decision 20 has the figures.
+# faults. Decision 22 has the figures.
 _TUNABLES = "glibc.malloc.arena_max=1:glibc.malloc.hugetlb=1"
 _TAIL = 4096  # bytes kept of what a template says
 

@@ -169,9 +169,8 @@ class RedisQueue:
             with self.client.pipeline(transaction=False) as pipeline:
                 pipeline.hset(name, key, _told(report))
                 pipeline.expire(name, PROGRESS_SECONDS)
-                pipeline.set(
-                    f"darkroom:told:{media_id}", 1, nx=True, px=_TOLD_EVERY
-                )  # whichever worker comes first tells it
+                # Whichever worker comes first tells it.
+                pipeline.set(f"darkroom:told:{media_id}", 1, nx=True, px=_TOLD_EVERY)
                 *_, ours = pipeline.execute()
             if ours:
                 self.client.publish(CHANGES + project_id, json.dumps([media_id, self.client.hgetall(name)]))
