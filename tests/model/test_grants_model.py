@@ -5,7 +5,6 @@ any of them may die between two of these, and S3 may fail to make the object. A 
 abstract: a lease lapses when its holder is gone, and the grant is over at any moment, once.
 """
 
-from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from pipeline.changes import Put, Update, apply, holds
 from pipeline.reception import Reception, reception_of
 from pipeline.rows import task_of
 from pipeline.tasks import TaskStatus
+from tests.model.exploring import explore
 from tests.world import new_media
 
 NOW, UNTIL, LATER = 1_000_000, 2_000_000, 3_000_000
@@ -208,40 +208,14 @@ def broken(state: State) -> str | None:
 
 
 def test_no_interleaving_loses_what_a_client_was_told(record_property: Callable[[str, object], None]) -> None:
-    start = canonical(first())
-    came_from: dict[State, tuple[State, str] | None] = {start: None}
-    parents: dict[State, list[State]] = defaultdict(list)
-    waiting, ends = deque([start]), list[State]()
-    while waiting:
-        state = waiting.popleft()
-        assert broken(state) is None, f"{broken(state)}:\n{story(state, came_from)}"
-        if state.status != "uploading":
-            ends.append(state)
-            continue
-        for name, raw in (*steps(state), *gone(state)):
-            after = canonical(raw)
-            if after not in came_from:
-                came_from[after] = (state, name)
-                waiting.append(after)
-            parents[after].append(state)
-    settling = set(ends)
-    waiting.extend(ends)
-    while waiting:
-        for parent in parents[waiting.popleft()]:
-            if parent not in settling:
-                settling.add(parent)
-                waiting.append(parent)
-    stuck = next((state for state in came_from if state not in settling), None)
-    assert stuck is None, f"cannot settle any more:\n{story(stuck, came_from)}"
-    record_property("states", len(came_from))
-    assert {state.status for state in ends} == {"uploaded", "failed", "deleted"}
-    assert any(state.told and state.status == "uploaded" and not state.failures for state in ends)
+    def onward(state: State) -> Iterator[tuple[str, State]]:
+        for name, after in () if ended(state) else (*steps(state), *gone(state)):
+            yield name, canonical(after)
 
+    def ended(state: State) -> bool:
+        return state.status != "uploading"
 
-def story(state: State, came_from: dict[State, tuple[State, str] | None]) -> str:
-    """How it came to this."""
-    lines, step = [], came_from[state]
-    while step is not None:
-        lines.append(step[1])
-        step = came_from[step[0]]
-    return "\n".join(reversed(lines)) + f"\n{state}"
+    found = explore(canonical(first()), onward, broken, ended)
+    record_property("states", found.states)
+    assert {state.status for state in found.ends} == {"uploaded", "failed", "deleted"}
+    assert any(state.told and state.status == "uploaded" and not state.failures for state in found.ends)

@@ -1,6 +1,5 @@
 """Every state that the model reaches keeps the promises, and from every one the media can still settle."""
 
-from collections import defaultdict, deque
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 
@@ -9,6 +8,7 @@ import pytest
 from pipeline.lifecycle import backfill_key, settled
 from pipeline.media import Status
 from pipeline.tasks import TaskStatus
+from tests.model.exploring import explore
 from tests.model.machine import steps, unsettled
 from tests.model.state import LIVE, PLAN, State, first, ready
 
@@ -67,40 +67,9 @@ def backwards(before: State, after: State) -> bool:
 def test_no_interleaving_breaks_a_promise_and_every_state_can_settle(
     start: State, ends: AbstractSet[Status], record_property: Callable[[str, object], None]
 ) -> None:
-    came_from: dict[State, tuple[State, str] | None] = {start: None}
-    parents: dict[State, list[State]] = defaultdict(list)
-    rest: list[State] = []
-    waiting = deque([start])
-    while waiting:
-        state = waiting.popleft()
-        assert broken(state) is None, f"{broken(state)}:\n{story(state, came_from)}"
-        if at_rest(state):
-            rest.append(state)
-        for name, after in steps(state):
-            assert not backwards(state, after), f"backwards by {name}:\n{story(state, came_from)}"
-            if after not in came_from:
-                came_from[after] = (state, name)
-                waiting.append(after)
-            parents[after].append(state)
-    reaching = set(rest)
-    waiting.extend(rest)
-    while waiting:
-        for parent in parents[waiting.popleft()]:
-            if parent not in reaching:
-                reaching.add(parent)
-                waiting.append(parent)
-    stuck = next((state for state in came_from if state not in reaching), None)
-    assert stuck is None, f"cannot settle any more:\n{story(stuck, came_from)}"
-    record_property("states", len(came_from))
-    record_property("steps", sum(map(len, parents.values())))
-    assert {state.media.media.status for state in rest} == ends
-
-
-def story(state: State, came_from: dict[State, tuple[State, str] | None]) -> str:
-    """How it came to this."""
-    lines = []
-    step = came_from[state]
-    while step is not None:
-        lines.append(f"{step[1]:45} {step[0].media.media.status}")
-        step = came_from[step[0]]
-    return "\n".join(reversed(lines)) + f"\n{state}"
+    found = explore(
+        start, steps, broken, at_rest, told=lambda state: str(state.media.media.status), backwards=backwards
+    )
+    record_property("states", found.states)
+    record_property("steps", found.steps)
+    assert {state.media.media.status for state in found.ends} == ends
