@@ -3,21 +3,10 @@ from dataclasses import replace
 import pytest
 
 from pipeline.probes import Probe
+from tests.probes import FULL_HD
 from workers import colour
 
-HD = Probe(
-    kind="video",
-    format="mp4",
-    mime_type="video/mp4",
-    codec="h264",
-    bytes=1,
-    width=1920,
-    height=1080,
-    coded_width=1920,
-    coded_height=1080,
-    orientation=0,
-    pixel_format="yuv420p",
-)
+HD = replace(FULL_HD, pixel_format="yuv420p")
 SD = replace(HD, coded_width=720, coded_height=576)
 
 

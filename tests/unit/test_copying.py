@@ -17,22 +17,19 @@ from tests import warm
 from tests.builders import cut
 from tests.films import LIMITS, PROGRAMS, Config, Darkroom
 from tests.footage import counted, write
+from tests.probes import FULL_HD
 from workers.confined.parameters import UnfitError, parameters
 from workers.inspection import inspect, read_packets
 
 RUNG = FittedRung(name="720p", width=1280, height=720, bitrate=3_000_000)
 RATE = Fraction(30)
-FIT = Probe(
-    kind="video",
-    format="mp4",
-    mime_type="video/mp4",
-    codec="h264",
+FIT = replace(
+    FULL_HD,
     bytes=3_750_000,
     width=1280,
     height=720,
     coded_width=1280,
     coded_height=720,
-    orientation=0,
     container="mov,mp4,m4a,3gp,3g2,mj2",
     duration=10.0,
     frame_rate="30",

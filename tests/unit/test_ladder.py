@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.ladder import FittedRung, Rung, fit, frame_rate
-from pipeline.probes import Probe
+from tests.probes import FULL_HD
 
 LADDER = (
     Rung(name="480p", height=480, video=1_400_000),
@@ -14,22 +14,10 @@ LADDER = (
     Rung(name="720p", height=720, video=3_000_000),
     Rung(name="360p", height=360, video=800_000),
 )
-PROBE = Probe(
-    kind="video",
-    format="mp4",
-    mime_type="video/mp4",
-    codec="h264",
-    bytes=1,
-    width=1920,
-    height=1080,
-    coded_width=1920,
-    coded_height=1080,
-    orientation=0,
-)
 
 
 def sizes(width: int, height: int) -> list[tuple[str, int, int]]:
-    fitted = fit(LADDER, replace(PROBE, width=width, height=height))
+    fitted = fit(LADDER, replace(FULL_HD, width=width, height=height))
     return [(rung.name, rung.width, rung.height) for rung in fitted]
 
 
@@ -42,7 +30,7 @@ def test_the_short_side_is_the_rung_so_portrait_keeps_its_detail() -> None:
 
 
 def test_a_video_below_every_rung_gets_one_of_its_own_size() -> None:
-    fitted = fit(LADDER, replace(PROBE, width=161, height=121))
+    fitted = fit(LADDER, replace(FULL_HD, width=161, height=121))
     assert fitted == (FittedRung(name="120p", width=160, height=120, bitrate=800_000),)
 
 
@@ -52,12 +40,12 @@ def test_a_single_pixel_is_still_a_video() -> None:
 
 def test_a_ladder_without_rungs_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="at least one rung"):
-        fit((), PROBE)
+        fit((), FULL_HD)
 
 
 @given(st.integers(2, 20_000), st.integers(2, 20_000))
 def test_rungs_are_even_never_larger_than_the_video_and_keep_its_aspect(width: int, height: int) -> None:
-    fitted = fit(LADDER, replace(PROBE, width=width, height=height))
+    fitted = fit(LADDER, replace(FULL_HD, width=width, height=height))
     assert fitted
     for rung in fitted:
         assert rung.width % 2 == 0
@@ -93,9 +81,9 @@ def test_rungs_are_even_never_larger_than_the_video_and_keep_its_aspect(width: i
 def test_the_rate_is_the_videos_own_as_far_as_it_has_one(
     average: str | None, nominal: str | None, most: int, expected: Fraction
 ) -> None:
-    assert frame_rate(replace(PROBE, frame_rate=average, nominal_rate=nominal), most) == expected
+    assert frame_rate(replace(FULL_HD, frame_rate=average, nominal_rate=nominal), most) == expected
 
 
 @given(st.fractions(Fraction(1, 10_000), 200_000), st.fractions(Fraction(1, 10_000), 200_000), st.integers(1, 240))
 def test_the_rate_never_exceeds_the_cap(average: Fraction, nominal: Fraction, most: int) -> None:
-    assert 1 <= frame_rate(replace(PROBE, frame_rate=str(average), nominal_rate=str(nominal)), most) <= most
+    assert 1 <= frame_rate(replace(FULL_HD, frame_rate=str(average), nominal_rate=str(nominal)), most) <= most

@@ -13,18 +13,10 @@ from pipeline.plan import Plan, VideoPlan, needs, phase, picture_end, plan
 from pipeline.probes import Probe
 from pipeline.renditions import Poster, Still
 from pipeline.storyboards import Preview, Storyboard
+from tests.probes import FULL_HD
 
-FILM = Probe(
-    kind="video",
-    format="mp4",
-    mime_type="video/mp4",
-    codec="h264",
-    bytes=1,
-    width=1920,
-    height=1080,
-    coded_width=1920,
-    coded_height=1080,
-    orientation=0,
+FILM = replace(
+    FULL_HD,
     duration=30.0,
     frame_rate="30000/1001",
     has_audio=True,

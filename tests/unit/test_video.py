@@ -8,21 +8,13 @@ import pytest
 from pipeline.animations import Animation
 from pipeline.ladder import Audio, FittedRung
 from pipeline.plan import VideoPlan
-from pipeline.probes import Probe
+from tests.probes import FULL_HD
 from workers import films, glimpses, video
 from workers.argv import CONTAINERS
 
-PROBE = Probe(
-    kind="video",
-    format="mp4",
-    mime_type="video/mp4",
-    codec="h264",
+PROBE = replace(
+    FULL_HD,
     bytes=10**6,
-    width=1920,
-    height=1080,
-    coded_width=1920,
-    coded_height=1080,
-    orientation=0,
     container="mov,mp4,m4a,3gp,3g2,mj2",
     duration=180.0,
     frame_rate="30000/1001",
