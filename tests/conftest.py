@@ -5,7 +5,14 @@ from PIL import Image
 
 from pipeline.adapters import logs
 
-pytest_plugins = ["tests.fetching", "tests.backends", "tests.frontdoor", "tests.pacing", "tests.telling"]
+pytest_plugins = [
+    "tests.fetching",
+    "tests.backends",
+    "tests.frontdoor",
+    "tests.interruptions",
+    "tests.pacing",
+    "tests.telling",
+]
 
 
 @pytest.fixture(autouse=True, scope="session")

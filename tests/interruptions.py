@@ -7,12 +7,16 @@ from contextlib import contextmanager
 from random import Random
 from threading import Event
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
+import pytest
+
+from tests.backends import Backend
 from tests.frontdoor import Bucket, records
 from tests.multipart import PNG
 from tests.proxy import Proxy
-from tests.serving import Ingest, wait_for
+from tests.serving import Ingest, ingest, wait_for
 
 MIB = 1024 * 1024
 CONTENT = PNG + Random(9).randbytes(12 * MIB + 777 - len(PNG))
@@ -20,6 +24,27 @@ RATE = 10 * MIB
 """Bytes a second: slow enough to be interrupted on the way."""
 PATIENCE = 240.0
 """Seconds for a client, on a machine that is busy."""
+
+
+@pytest.fixture(scope="module")
+def s3_wire(s3: Backend) -> Iterator[Proxy]:
+    """The way to S3 of clients that go there themselves."""
+    with Proxy(urlsplit(s3.url).port or 80, RATE, narrow=True) as wire:
+        yield wire
+
+
+@pytest.fixture(scope="module")
+def wired(ingest_env: dict[str, str], s3_wire: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingest]:
+    """A server that sends those clients that way."""
+    with ingest(tmp_path_factory.mktemp("wired"), ingest_env | {"S3_PUBLIC_ENDPOINT": s3_wire.url}) as running:
+        yield running
+
+
+@pytest.fixture
+def wire(wired: Ingest) -> Iterator[Proxy]:
+    """The way to that server."""
+    with Proxy(wired.port, RATE, narrow=True) as wire:
+        yield wire
 
 
 def project() -> str:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -13,12 +12,12 @@ import pytest
 
 from ops import node, processes, servers
 from pipeline.adapters.bucket import setup_bucket
-from tests.backends import BUCKET, Backend, unavailable
+from tests.backends import BUCKET, unavailable
 from tests.fetching import fetched
 from tests.frontdoor import Bucket, records
-from tests.interruptions import CONTENT, MIB, PATIENCE, RATE, arrived, cut, project
+from tests.interruptions import CONTENT, MIB, PATIENCE, arrived, cut, project
 from tests.proxy import Proxy
-from tests.serving import Ingest, ingest
+from tests.serving import Ingest
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 
@@ -33,30 +32,9 @@ def client() -> str:
 
 
 @pytest.fixture(scope="module")
-def s3_wire(s3: Backend) -> Iterator[Proxy]:
-    """The way to S3 of clients that go there themselves."""
-    with Proxy(urlsplit(s3.url).port or 80, RATE, narrow=True) as wire:
-        yield wire
-
-
-@pytest.fixture(scope="module")
-def server(ingest_env: dict[str, str], s3_wire: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingest]:
-    public = {"S3_PUBLIC_ENDPOINT": s3_wire.url}
-    with ingest(tmp_path_factory.mktemp("clients"), ingest_env | public) as running:
-        yield running
-
-
-@pytest.fixture
-def wire(server: Ingest) -> Iterator[Proxy]:
-    """The way to the server."""
-    with Proxy(server.port, RATE, narrow=True) as wire:
-        yield wire
-
-
-@pytest.fixture(scope="module")
-def _pages(bucket: Bucket, server: Ingest) -> None:
+def _pages(bucket: Bucket, wired: Ingest) -> None:
     """The bucket lets pages of the server use it, as `make run` sets it up."""
-    setup_bucket(bucket.client, BUCKET, [server.url], originals=True)
+    setup_bucket(bucket.client, BUCKET, [wired.url], originals=True)
 
 
 @pytest.fixture
@@ -74,18 +52,18 @@ def run(*command: str, env: dict[str, str] | None = None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mode", ["plain", "parallel", "deferred"])
-def test_tus_js_client(client: str, server: Ingest, wire: Proxy, bucket: Bucket, file: Path, mode: str) -> None:
+def test_tus_js_client(client: str, wired: Ingest, wire: Proxy, bucket: Bucket, file: Path, mode: str) -> None:
     """Its wire is cut, which it goes on after by itself; then the application stops it, and begins anew."""
     project_id = project()
     with cut(wire, MIB):
         said = run(client, "tus.mjs", mode, f"{wire.url}/files/", project_id, str(file))
-    assert said["url"].endswith(arrived(server, bucket, project_id)["id"])
+    assert said["url"].endswith(arrived(wired, bucket, project_id)["id"])
     piece = {"plain": 4 * MIB, "parallel": len(CONTENT), "deferred": 6 * MIB}[mode]
     assert any(offset % piece for offset in said["before"]), "it went on after the cut, in the middle of a piece"
     assert any(said["after"]), "it went on after the stop"
 
 
-def test_tuspy(server: Ingest, wire: Proxy, bucket: Bucket, file: Path, tmp_path: Path) -> None:
+def test_tuspy(wired: Ingest, wire: Proxy, bucket: Bucket, file: Path, tmp_path: Path) -> None:
     try:
         home = fetched("tuspy")
     except processes.CommandFailedError as error:
@@ -95,33 +73,33 @@ def test_tuspy(server: Ingest, wire: Proxy, bucket: Bucket, file: Path, tmp_path
     with cut(wire, 5 * MIB):  # in its second piece, which carries a checksum and so counts as a whole or not at all
         said = run(*command, env={**servers.plain_environment(), "PYTHONPATH": str(home)})
     assert said["offsets"] == [0, 8 * MIB]
-    assert said["url"].endswith(arrived(server, bucket, project_id)["id"])
+    assert said["url"].endswith(arrived(wired, bucket, project_id)["id"])
 
 
 @pytest.mark.usefixtures("_pages")
 @pytest.mark.parametrize("mode", ["tus", "sign form", "sign parts", "companion form", "companion parts"])
-def test_uppy(client: str, server: Ingest, wire: Proxy, s3_wire: Proxy, bucket: Bucket, file: Path, mode: str) -> None:
+def test_uppy(client: str, wired: Ingest, wire: Proxy, s3_wire: Proxy, bucket: Bucket, file: Path, mode: str) -> None:
     """The wire is cut, and the user pauses it; a form is one request, and begins anew."""
     project_id = project()
     used = wire if mode == "tus" else s3_wire
     with cut(used, MIB):
-        url = wire.url if mode == "tus" else server.url
+        url = wire.url if mode == "tus" else wired.url
         env = {**servers.plain_environment(), "ORIGIN": url}
         said = run(client, "uppy.mjs", mode, url, project_id, str(file), env=env)
     if mode.endswith("form"):
-        (media,) = records(server, project_id)
-        httpx.post(f"{server.url}/s3/complete", json={"key": media["s3Key"]}, timeout=30).raise_for_status()
-    found = arrived(server, bucket, project_id)
+        (media,) = records(wired, project_id)
+        httpx.post(f"{wired.url}/s3/complete", json={"key": media["s3Key"]}, timeout=30).raise_for_status()
+    found = arrived(wired, bucket, project_id)
     assert unquote(urlsplit(said["uploadURL"]).path).endswith(found["id"] if mode == "tus" else found["s3Key"])
     assert said["pauses"] == (0 if mode.endswith("form") else 1)
 
 
-def test_curl_puts_parts_straight_into_s3(server: Ingest, s3_wire: Proxy, bucket: Bucket, tmp_path: Path) -> None:
+def test_curl_puts_parts_straight_into_s3(wired: Ingest, s3_wire: Proxy, bucket: Bucket, tmp_path: Path) -> None:
     """By presigned URLs: a part whose wire is cut is asked for again; the others are there, as S3 lists them."""
     project_id = project()
     wanted = {"filename": "a.png", "type": "image/png", "metadata": {"projectId": project_id}}
-    begun = httpx.post(f"{server.url}/s3/multipart", json=wanted, timeout=30).raise_for_status().json()
-    path, key = f"{server.url}/s3/multipart/{begun['uploadId']}", {"key": begun["key"]}
+    begun = httpx.post(f"{wired.url}/s3/multipart", json=wanted, timeout=30).raise_for_status().json()
+    path, key = f"{wired.url}/s3/multipart/{begun['uploadId']}", {"key": begun["key"]}
 
     def send(number: int, *, well: bool = True) -> None:
         (tmp_path / "part").write_bytes(CONTENT[(number - 1) * 5 * MIB : number * 5 * MIB])
@@ -137,17 +115,17 @@ def test_curl_puts_parts_straight_into_s3(server: Ingest, s3_wire: Proxy, bucket
     send(3)
     parts = httpx.get(path, params=key, timeout=30).json()
     httpx.post(f"{path}/complete", params=key, json={"parts": parts}, timeout=30).raise_for_status()
-    arrived(server, bucket, project_id)
+    arrived(wired, bucket, project_id)
 
 
-def test_curl_sends_a_form_straight_to_s3(server: Ingest, bucket: Bucket, file: Path) -> None:
+def test_curl_sends_a_form_straight_to_s3(wired: Ingest, bucket: Bucket, file: Path) -> None:
     project_id = project()
     wanted = {"method": "PUT", "key": "a.png", "contentType": "image/png", "projectId": project_id}
-    form = httpx.post(f"{server.url}/s3/sign", json=wanted, timeout=30).raise_for_status().json()
+    form = httpx.post(f"{wired.url}/s3/sign", json=wanted, timeout=30).raise_for_status().json()
     fields = [word for name, value in form["fields"].items() for word in ("--form-string", f"{name}={value}")]
     _ran("curl", "--silent", "--show-error", "--fail", *fields, "-F", f"file=@{file}", form["url"])
-    httpx.post(f"{server.url}/s3/complete", json={"key": form["key"]}, timeout=30).raise_for_status()
-    arrived(server, bucket, project_id)
+    httpx.post(f"{wired.url}/s3/complete", json={"key": form["key"]}, timeout=30).raise_for_status()
+    arrived(wired, bucket, project_id)
 
 
 def _ran(*command: str, well: bool = True) -> None:

@@ -3,10 +3,9 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -14,13 +13,13 @@ import pytest
 from ops import node, servers
 from ops.processes import CommandFailedError
 from pipeline.adapters.bucket import setup_bucket
-from tests.backends import BUCKET, Backend, unavailable
+from tests.backends import BUCKET, unavailable
 from tests.documents import block
 from tests.fetching import fetched
 from tests.frontdoor import Bucket, records
-from tests.interruptions import CONTENT, PATIENCE, RATE, arrived, cut, project
+from tests.interruptions import CONTENT, PATIENCE, arrived, cut, project
 from tests.proxy import Proxy
-from tests.serving import ROOT, Ingest, ingest
+from tests.serving import ROOT, Ingest
 
 CLIENTS = ROOT / "tests" / "clients"
 AWS = f'#!/bin/sh\nexec {sys.executable} -m awscli "$@"\n'
@@ -41,25 +40,6 @@ uppy.addFile({ name: 'beach.jpg', type: 'image/png', data: new Blob([readFileSyn
 const { failed } = await uppy.upload()
 process.exit(failed.length)
 """
-
-
-@pytest.fixture(scope="module")
-def s3_wire(s3: Backend) -> Iterator[Proxy]:
-    with Proxy(urlsplit(s3.url).port or 80, RATE, narrow=True) as wire:
-        yield wire
-
-
-@pytest.fixture(scope="module")
-def server(ingest_env: dict[str, str], s3_wire: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingest]:
-    public = {"S3_PUBLIC_ENDPOINT": s3_wire.url}
-    with ingest(tmp_path_factory.mktemp("documented"), ingest_env | public) as running:
-        yield running
-
-
-@pytest.fixture
-def wire(server: Ingest) -> Iterator[Proxy]:
-    with Proxy(server.port, RATE, narrow=True) as wire:
-        yield wire
 
 
 @pytest.fixture
@@ -84,59 +64,59 @@ def run(folder: Path, *command: str, env: Mapping[str, str] = MappingProxyType({
 
 
 @pytest.mark.parametrize(("number", "anew"), [(0, True), (1, True), (2, False)], ids=["a form", "a body", "tus"])
-def test_curl(server: Ingest, wire: Proxy, bucket: Bucket, folder: Path, number: int, *, anew: bool) -> None:
+def test_curl(wired: Ingest, wire: Proxy, bucket: Bucket, folder: Path, number: int, *, anew: bool) -> None:
     project_id = project()
     with cut(wire):
         run(folder, "/bin/sh", "-euc", example("curl", "sh", wire.url, project_id, number))
-    arrived(server, bucket, project_id, "beach.jpg", broken=int(anew))
+    arrived(wired, bucket, project_id, "beach.jpg", broken=int(anew))
 
 
-def test_tus_js_client(server: Ingest, wire: Proxy, bucket: Bucket, folder: Path) -> None:
+def test_tus_js_client(wired: Ingest, wire: Proxy, bucket: Bucket, folder: Path) -> None:
     project_id = project()
     with cut(wire):
         javascript(folder, TUS + example("tus-js-client", "js", wire.url, project_id), wire.url)
-    arrived(server, bucket, project_id, "beach.jpg")
+    arrived(wired, bucket, project_id, "beach.jpg")
 
 
-def test_tuspy(server: Ingest, wire: Proxy, bucket: Bucket, folder: Path) -> None:
+def test_tuspy(wired: Ingest, wire: Proxy, bucket: Bucket, folder: Path) -> None:
     project_id, home = project(), installed("tuspy")
     with cut(wire):
         code = example("tuspy", "python", wire.url, project_id)
         run(folder, sys.executable, "-c", code, env={"PYTHONPATH": str(home)})
-    arrived(server, bucket, project_id, "beach.jpg")
+    arrived(wired, bucket, project_id, "beach.jpg")
 
 
 @pytest.mark.parametrize("way", ["through ingest", "straight to S3"])
-def test_uppy(server: Ingest, wire: Proxy, s3_wire: Proxy, bucket: Bucket, folder: Path, way: str) -> None:
+def test_uppy(wired: Ingest, wire: Proxy, s3_wire: Proxy, bucket: Bucket, folder: Path, way: str) -> None:
     setup_bucket(bucket.client, BUCKET, [wire.url], originals=True)
     project_id = project()
     with cut(wire if way == "through ingest" else s3_wire):
         javascript(folder, UPPY + example(f"Uppy, {way}", "js", wire.url, project_id) + SENT, wire.url)
     if way == "straight to S3":  # a form, at this size
-        (media,) = records(server, project_id)
-        httpx.post(f"{server.url}/s3/complete", json={"key": media["s3Key"]}, timeout=30).raise_for_status()
-    arrived(server, bucket, project_id, "beach.jpg")
+        (media,) = records(wired, project_id)
+        httpx.post(f"{wired.url}/s3/complete", json={"key": media["s3Key"]}, timeout=30).raise_for_status()
+    arrived(wired, bucket, project_id, "beach.jpg")
 
 
-def test_aws(server: Ingest, s3_wire: Proxy, ingest_env: dict[str, str], bucket: Bucket, folder: Path) -> None:
+def test_aws(wired: Ingest, s3_wire: Proxy, ingest_env: dict[str, str], bucket: Bucket, folder: Path) -> None:
     """It gives up when the wire is cut; there is nothing to adopt then, and it is begun again."""
     project_id, home = project(), installed("awscli")
     (folder / "aws").write_text(AWS)
     (folder / "aws").chmod(0o755)
     path = f"{folder}{os.pathsep}{os.environ['PATH']}"
     env = {**ingest_env, "AWS_ENDPOINT_URL_S3": s3_wire.url, "PYTHONPATH": str(home), "PATH": path}
-    code = example("aws", "sh", server.url, project_id)
+    code = example("aws", "sh", wired.url, project_id)
     with cut(s3_wire):
         run(folder, "/bin/sh", "-euc", code, env=env | {"AWS_MAX_ATTEMPTS": "1"}, well=False)
     assert bucket.keys(f"import/{project_id}/") == []
-    assert records(server, project_id) == []
+    assert records(wired, project_id) == []
     run(folder, "/bin/sh", "-euc", code, env=env)
     run(folder, "/bin/sh", "-euc", code, env=env)  # the same object, the same media
-    (media,) = records(server, project_id)
+    (media,) = records(wired, project_id)
     assert (media["s3Key"], media["size"]) == (f"import/{project_id}/beach.jpg", len(CONTENT))
 
 
-def test_readme(server: Ingest, bucket: Bucket, folder: Path) -> None:
+def test_readme(wired: Ingest, bucket: Bucket, folder: Path) -> None:
     """Its first look at the API, but for what needs the answer of another command."""
     project_id = project()
     (folder / ".curlrc").write_text("fail\nsilent\nshow-error\n")
@@ -145,10 +125,10 @@ def test_readme(server: Ingest, bucket: Bucket, folder: Path) -> None:
     commands = [line for line in shown if line.startswith("curl") and "…" not in line]
     assert len(commands) >= 7
     for command in commands:
-        code = command.replace("http://127.0.0.1:8000", server.url).replace("holiday", project_id)
+        code = command.replace("http://127.0.0.1:8000", wired.url).replace("holiday", project_id)
         run(folder, "/bin/sh", "-euc", code, env={"CURL_HOME": str(folder)})
     # The form and the body; the resumable one, the one straight to S3 and the adopted one, not yet.
-    states = sorted(each["status"] for each in records(server, project_id))
+    states = sorted(each["status"] for each in records(wired, project_id))
     assert states == ["uploaded"] * 2 + ["uploading"] * 3
 
 
