@@ -25,8 +25,10 @@ PORTS = (*(each for each in vars(ports).values() if is_protocol(each)), Children
 LONG = frozenset({"ObjectStore.put", "ObjectStore.put_part", "Children.run", "Children.ask"})
 """Calls that may outlast a renewal of the lease; so that one is met for sure, they are made to."""
 
-LOOKS = frozenset({"Queue.changed", "Queue.report", "Records.overdue"})
-"""Called as often as the clock or the backlog says, and nothing depends on it: the first in a turn stands for all."""
+LOOKS = frozenset({"Queue.changed", "Queue.report", "Records.overdue", "Records.tasks"})
+"""Called as often as the clock or the backlog says (ingest lists API keys anew every few seconds), and nothing depends
+on it: the first in a turn stands for all.
+"""
 
 CLOCKED = frozenset({("ingest", "Queue.report")})
 """Turns and calls that come only where a turn takes longer than a second: with the same files, now and then."""
