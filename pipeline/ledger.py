@@ -4,12 +4,13 @@
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from pipeline import projectrows, protocol
 from pipeline.changes import Change, Key, RefusedError, Row, Update
-from pipeline.errors import LeaseLostError, PermanentError
+from pipeline.errors import DarkroomError, LeaseLostError, PermanentError, UnavailableError
 from pipeline.events import Deleted, Event, Redriven
 from pipeline.lifecycle import Site, Step, admits, advance, owed, quiet_at
 from pipeline.media import Media
@@ -112,7 +113,13 @@ class Ledger:
             row = self.records.update(claim)
         except RefusedError:
             return None
-        return self.wanted(task_of(row))
+        task = task_of(row)
+        try:
+            return self.wanted(task)
+        except UnavailableError as error:
+            with suppress(DarkroomError):  # if they do not take that either, its lease ends
+                self.release(task, protocol.SECOND, str(error)[:500])
+            raise
 
     def renew(self, task: Task) -> None:
         """Hold the task for another lease; raises `LeaseLostError` when it is no longer ours or no longer wanted."""
@@ -275,12 +282,8 @@ class Ledger:
     def _after_all(self, task: Task) -> Media:
         """The record, if the row says that our own write did happen (its reply was lost)."""
         row, media = self.task(task.media_id, task.key), self.read(task.media_id)
-        if (
-            row is None
-            or media is None
-            or row.epoch != task.epoch
-            or row.status not in {TaskStatus.DONE, TaskStatus.DEAD}
-        ):
+        ended = {TaskStatus.DONE, TaskStatus.DEAD}
+        if row is None or media is None or row.epoch != task.epoch or row.status not in ended:
             raise LeaseLostError
         return media
 

@@ -25,7 +25,7 @@ from workers.room import Room
 from workers.tools import Tools
 
 PUT_DOWN = 4_000
-"""Milliseconds that threads have to come to an end after SIGTERM; rows are given back within two seconds."""
+"""Milliseconds that threads have to come to an end after SIGTERM; within three seconds all rows are given back."""
 
 
 def main(queues: Sequence[str]) -> None:

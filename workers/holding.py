@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+import structlog
+
 from pipeline.errors import LeaseLostError, ReleasedError, TransientError, UnavailableError
 from pipeline.ledger import Ledger
 from pipeline.tasks import Task
 from workers.processes import Children
+
+log = structlog.get_logger()
 
 _LOOK = 0.1  # seconds between looks at what others do
 _AGAIN = 1.0  # seconds between tries to renew while the records are away
@@ -56,6 +60,25 @@ class Holding:
                 self._error = error
             self._changed.notify_all()
         self.children.stop(error)
+
+    def give_up(self, patience: float) -> None:
+        """End it because this process ends, and give the task back though its thread may still wait for somebody else.
+
+        The thread has so many seconds to do it itself; whoever comes second finds the row not its own any more.
+        """
+        self.end(ReleasedError())
+        with self._changed:
+            if self._changed.wait_for(lambda: self._over, patience):
+                return
+        try:
+            self._ledger.release(self.task)
+        except (LeaseLostError, UnavailableError) as error:
+            log.info("task_not_given_back", mediaId=self.task.media_id, task=self.task.key, error=str(error))
+
+    def lasts(self) -> bool:
+        """Whether the row can still be ours: nothing has ended the holding, or its lease at least goes on."""
+        with self._changed:
+            return self._error is None or time.monotonic() < self._good_until
 
     def allowed(self) -> None:
         """Return when the lease is known to be good, waiting while the records are away; raises what ended it.
@@ -107,9 +130,13 @@ class Holding:
 
 @dataclass(frozen=True)
 class Shift:
-    """All that this process holds, so that a shutdown reaches it. `grace` is in seconds."""
+    """All that this process holds, so that a shutdown reaches it.
 
-    grace: float = 4.0
+    Seconds: tasks have `grace` to be done, and then `parting` to put down what they do.
+    """
+
+    grace: float = 2.0
+    parting: float = 1.0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _held: set[Holding] = field(default_factory=set, repr=False)
     _closed: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -135,6 +162,6 @@ class Shift:
             held = set(self._held)
         for holding in held:
             wait = 0.0 if holding.task.queue.startswith("video") else self.grace
-            timer = threading.Timer(wait, holding.end, [ReleasedError()])
+            timer = threading.Timer(wait, holding.give_up, [self.parting])
             timer.daemon = True
             timer.start()

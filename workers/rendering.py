@@ -1,5 +1,6 @@
 """The envelope around every stage, written once: claim, hold, work, commit; and what each kind of failure means."""
 
+import errno
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -33,6 +34,9 @@ log = structlog.get_logger()
 SHY = 2000
 """Milliseconds until the next look when even the claim could not be written."""
 
+_EXHAUSTED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+"""What this machine has run out of: disk, open files, memory, processes. No file is to blame for that."""
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -58,6 +62,18 @@ class Turn:
     def close(self, *also: Change) -> None:
         """End a task that leaves the record alone."""
         self.persist(lambda: self.tools.ledger.close(self.task, also))
+
+    def conclude(self, write: Callable[[], object]) -> None:
+        """Write how the attempt ended, again and again while the records are away: its reason must not get lost."""
+        while True:
+            try:
+                write()
+            except UnavailableError:
+                if not self.holding.lasts():
+                    raise
+                time.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - jitter
+            else:
+                return
 
     def persist(self, write: Callable[[], object]) -> None:
         """Write when the lease is good, again and again while the records are away: done work is never done anew."""
@@ -149,57 +165,64 @@ class Envelope:
             return "abandoned", None
 
     def _worked(self, turn: Turn) -> tuple[str, int | None]:
-        ledger, task = self.tools.ledger, turn.task
+        task = turn.task
         try:
             self.work[task.stage](turn)
         except LeaseLostError:
             raise
         except ReleasedError:
-            ledger.release(task)
+            turn.conclude(lambda: self.tools.ledger.release(task))
             return "released", None
         except UnavailableError as error:
-            return self._wait_for_dependency(task, error)
+            return self._wait_for_dependency(turn, error)
         except PermanentError as error:
             log.info("task_refused", mediaId=task.media_id, task=task.key, reason=error.reason, error=error.message)
-            return self._die(task, error.reason, error.message, error.message)
+            return self._die(turn, error.reason, error.message, error.message)
+        except OSError as error:
+            return self._wait_for_dependency(turn, error) if error.errno in _EXHAUSTED else self._fail(turn, error)
         except Exception as error:  # noqa: BLE001 - whatever a stranger's file does to us counts an attempt, and is logged
-            return self._fail(task, error)
+            return self._fail(turn, error)
         return "done", None
 
-    def _fail(self, task: Task, error: Exception) -> tuple[str, int | None]:
-        expected = isinstance(error, TransientError)
+    def _fail(self, turn: Turn, error: Exception) -> tuple[str, int | None]:
+        task, expected = turn.task, isinstance(error, TransientError)
         log.warning("attempt_failed", mediaId=task.media_id, task=task.key, error=str(error), exc_info=not expected)
         stage = self.tools.pipeline.stage(task.key)
         if isinstance(error, OutOfMemoryError) and stage.big not in {None, task.queue}:
-            self.tools.ledger.move(task, stage.big or task.queue)
+            turn.conclude(lambda: self.tools.ledger.move(task, stage.big or task.queue))
             return "moved", None
         attempts = self.tools.ledger.attempts_of(task.key)
         if attempts is not None and task.attempts >= attempts:
             reason = error.reason if isinstance(error, TransientError) else TransientError.reason
-            return self._die(task, reason, "The file could not be processed.", str(error))
-        delay = stage.retries.delay(task.attempts)
-        self.tools.ledger.put_off(task, delay, _brief(error))
-        return "put_off", delay
+            return self._die(turn, reason, "The file could not be processed.", str(error))
+        return self._put_off(turn, _brief(error))
 
-    def _wait_for_dependency(self, task: Task, error: UnavailableError) -> tuple[str, int | None]:
+    def _wait_for_dependency(self, turn: Turn, error: Exception) -> tuple[str, int | None]:
         """The attempt is given back, so the wait grows with the task's age instead: half of it, within the terms."""
+        task = turn.task
         terms = self.tools.pipeline.stage(task.key).retries
         age = (self.tools.ledger.records.now() - task.owed_at) / 1000
         if age > self.tools.pipeline.give_up and task.stage not in CONTROL:
-            return self._die(task, "dependency_away", "A service that is needed was away for too long.", str(error))
+            return self._die(turn, "dependency_away", "A service that is needed was away for too long.", str(error))
         wait = min(max(age / 2, terms.first), terms.most)
         delay = round(1000 * wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
         log.warning("dependency_away", mediaId=task.media_id, task=task.key, error=str(error))
-        self.tools.ledger.release(task, delay, _brief(error))
+        turn.conclude(lambda: self.tools.ledger.release(task, delay, _brief(error)))
         return "given_back", delay
 
-    def _die(self, task: Task, reason: str, public: str, error: str) -> tuple[str, int | None]:
+    def _die(self, turn: Turn, reason: str, public: str, error: str) -> tuple[str, int | None]:
+        task = turn.task
         if task.stage in CONTROL:
-            delay = self.tools.pipeline.stage(task.key).retries.delay(task.attempts)
-            self.tools.ledger.put_off(task, delay, error[:500])
-            return "put_off", delay
-        self.tools.ledger.die(task, Died(task.key, reason, public), reason, error[:500])
+            return self._put_off(turn, error[:500])
+        died = Died(task.key, reason, public)
+        turn.conclude(lambda: self.tools.ledger.die(task, died, reason, error[:500]))
         return "dead", None
+
+    def _put_off(self, turn: Turn, why: str) -> tuple[str, int | None]:
+        task = turn.task
+        delay = self.tools.pipeline.stage(task.key).retries.delay(task.attempts)
+        turn.conclude(lambda: self.tools.ledger.put_off(task, delay, why))
+        return "put_off", delay
 
 
 def _brief(error: Exception) -> str:

@@ -2,76 +2,20 @@
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.changes import Change, Compare, Update
 from pipeline.errors import OutOfMemoryError, PermanentError, ReleasedError, UnavailableError
-from pipeline.events import Stored
-from pipeline.ledger import Ledger
 from pipeline.media import Status
-from pipeline.ports import ObjectStore
-from pipeline.protocol import Lease, task_key
+from pipeline.protocol import task_key
 from pipeline.tasks import TaskStatus
-from tests.world import NO_PIECES, PIPELINE, ClockedRecords, World
-from workers.holding import Shift
+from tests.scene import BOUND, FAST, Scene, failing
+from tests.world import NO_PIECES, PIPELINE
 from workers.rendering import Envelope, Turn
 from workers.tools import Tools
-
-BOUND = PIPELINE.stages["validate"].retries.attempts
-FAST = Lease(length=600, renewal=200, put_timeout=0)
-
-
-@dataclass(frozen=True)
-class FlakyRecords(ClockedRecords):
-    """Records that are away for the next writes; `left` says how many."""
-
-    left: list[int] = field(default_factory=lambda: [0])
-
-    def write(self, changes: object) -> None:
-        if self.left[0] > 0:
-            self.left[0] -= 1
-            raise UnavailableError("records: away")
-        super().write(changes)  # type: ignore[arg-type]
-
-
-@dataclass
-class Scene:
-    """A media whose validation is owed, and a worker whose work the test says."""
-
-    work: Callable[[Turn], None]
-    world: World = field(default_factory=lambda: World(FlakyRecords(":memory:")))
-    shift: Shift = field(default_factory=lambda: Shift(grace=0.0))
-    lease: Lease | None = None
-
-    def __post_init__(self) -> None:
-        media, upload = self.world.uploading()
-        self.ledger.commit(upload, Stored(1, '"e"'))
-        self.world.inbox.take()
-        self.media_id = media.id
-
-    @property
-    def ledger(self) -> Ledger:
-        return replace(self.world.ledger, lease=self.lease or Lease())
-
-    def take(self) -> int | None:
-        objects: ObjectStore = None  # type: ignore[assignment]  # nothing here touches S3
-        tools = Tools(self.ledger, objects, NO_PIECES, self.world.inbox, PIPELINE, Path(), "ffmpeg", self.shift)
-        return Envelope(tools, {"validate": self.work}).take(self.media_id, "validate")
-
-    def row(self) -> tuple[TaskStatus, int]:
-        task = self.world.task(self.media_id, "validate")
-        return task.status, task.attempts
-
-
-def failing(error: Exception) -> Callable[[Turn], None]:
-    def work(_: Turn) -> None:
-        raise error
-
-    return work
 
 
 def test_a_failure_counts_and_waits_by_the_stage_s_own_terms() -> None:
@@ -131,7 +75,7 @@ def test_a_task_that_died_for_memory_goes_once_to_the_big_queue(monkeypatch: pyt
     scene = Scene(failing(OutOfMemoryError("child ended with SIGKILL")))
     roomy = replace(PIPELINE.stages["validate"], big="big")
     stages = {**PIPELINE.stages, "validate": roomy}
-    monkeypatch.setattr("tests.unit.test_envelope.PIPELINE", replace(PIPELINE, stages=stages))
+    monkeypatch.setattr("tests.scene.PIPELINE", replace(PIPELINE, stages=stages))
     assert scene.take() is None
     assert scene.row() == (TaskStatus.PENDING, 0)
     assert scene.world.task(scene.media_id, "validate").queue == "big"
@@ -143,7 +87,7 @@ def test_a_task_that_died_for_memory_goes_once_to_the_big_queue(monkeypatch: pyt
 def test_programs_give_way_as_the_configuration_says(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     pipeline = replace(PIPELINE, video=replace(PIPELINE.video, nice=7))
-    monkeypatch.setattr("tests.unit.test_envelope.PIPELINE", pipeline)
+    monkeypatch.setattr("tests.scene.PIPELINE", pipeline)
     assert Scene(lambda turn: seen.append(turn.holding.children.nice)).take() is None
     assert seen == [7]
 
@@ -180,9 +124,7 @@ def test_work_that_is_done_is_committed_when_the_records_come_back_and_not_done_
 
     def work(turn: Turn) -> None:
         runs.append(turn.task.epoch)
-        records = scene.world.records
-        assert isinstance(records, FlakyRecords)
-        records.left[0] = 3
+        scene.flaky.left[0] = 3
         turn.close()
 
     scene = Scene(work)
@@ -221,9 +163,7 @@ def test_a_stage_that_takes_too_long_is_cut_and_counted(monkeypatch: pytest.Monk
 
     scene = Scene(work)
     brief = replace(PIPELINE.stages["validate"], timeout=0.2)
-    monkeypatch.setattr(
-        "tests.unit.test_envelope.PIPELINE", replace(PIPELINE, stages={**PIPELINE.stages, "validate": brief})
-    )
+    monkeypatch.setattr("tests.scene.PIPELINE", replace(PIPELINE, stages={**PIPELINE.stages, "validate": brief}))
     assert scene.take() is not None
     assert scene.row() == (TaskStatus.PENDING, 1)
     assert scene.world.task(scene.media_id, "validate").last_error == "TransientError: not done within 0.2 s"
