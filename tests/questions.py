@@ -38,6 +38,24 @@ def answer(request):
             "exec": refused(lambda: os.execv("/bin/true", ["true"])),
             "kill": refused(lambda: os.kill(os.getppid(), signal.SIGTERM))}
 """,
+    "reach": """
+import os
+def answer(request):
+    def said(name, *how):
+        try:
+            os.close(os.open(name, *how))
+        except OSError as error:
+            return error.errno
+        return 0
+    there = {name: said(name, os.O_RDONLY) for name in request.get("read", ())}
+    for name in request.get("write", ()):
+        there[name] = said(name, os.O_WRONLY | os.O_CREAT)
+    for name, target in request.get("link", {}).items():
+        for make in (os.symlink, os.link):
+            try: make(target, name + make.__name__)
+            except OSError as error: there[make.__name__] = error.errno
+    return {"pid": os.getpid(), "there": there}
+""",
     "threads": """
 import threading
 def answer(request):

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dramatiq
+import structlog
 
 from pipeline.adapters import logs
 from pipeline.adapters.broker import make_broker
@@ -18,11 +19,14 @@ from pipeline.config import Cache, ConfigError
 from pipeline.settings import SettingsError, read_settings
 from workers.actors import bind
 from workers.cache import DiskCache, ForeignFolderError
+from workers.confine import landlock
 from workers.encoder import find_ffmpeg
 from workers.holding import Shift
 from workers.pool import Pool
 from workers.room import Room
 from workers.tools import Tools
+
+log = structlog.get_logger()
 
 PUT_DOWN = 4_000
 """Milliseconds that threads have to come to an end after SIGTERM; within three seconds all rows are given back."""
@@ -37,6 +41,8 @@ def main(queues: Sequence[str]) -> None:
         tools = _tools(services)
     except (SettingsError, ConfigError) as error:
         sys.exit(str(error))
+    if sys.platform == "linux" and landlock() < 1:
+        log.warning("children_not_fenced", error="this kernel has no Landlock: decoders can read what this user can")
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())

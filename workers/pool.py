@@ -35,9 +35,13 @@ _TAIL = 4096  # bytes kept of what a template says
 
 @dataclass(frozen=True)
 class Terms:
-    """What a child is given for its whole life, and for whose files: `owner` is a project, limits as `Children.ask`."""
+    """What a child is given for its whole life, and for whose files: `owner` is a project, limits as `Children.ask`.
+
+    `home` is the folder that its files are in; empty: it may be anywhere.
+    """
 
     owner: str
+    home: str
     memory: int
     cpu: int
     file_size: int

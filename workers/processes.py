@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from pipeline.errors import UnavailableError
 from workers.endings import (
@@ -23,6 +24,18 @@ from workers.programs import Finished, OnLine, Program
 from workers.starting import start
 
 
+class Place(Protocol):
+    """Where children find and leave files; on Linux they reach no others (`confine.fence`)."""
+
+    @property
+    def folder(self) -> Path:
+        """What programs of this task have."""
+
+    @property
+    def home(self) -> Path:
+        """What children have that go on to files of the same owner: the folders of all its tasks lie here."""
+
+
 @dataclass(frozen=True)
 class Children:
     """The children of one task. `stop` may be called from any thread, at any time.
@@ -30,7 +43,7 @@ class Children:
     `grace` is the time in seconds between SIGTERM and SIGKILL; `memory` the bytes of address space of each child,
     whatever `run` and `ask` are told; `elsewhere`: other workers' children get more. `pool` has the warm children of
     this process, of which those that have seen files of `owner` see no other's; `nice` is by how much programs that are
-    `run` leave the processor to others.
+    `run` leave the processor to others. Without a `place` they reach what their user does.
     """
 
     grace: float = 5.0
@@ -39,6 +52,7 @@ class Children:
     pool: Pool = field(default_factory=Pool)
     owner: str = ""
     nice: int = 0
+    place: Place | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _running: set[Program | Forked] = field(default_factory=set, repr=False)
     _stopped: list[BaseException] = field(default_factory=list, repr=False)
@@ -71,7 +85,15 @@ class Children:
         """
 
         def begin() -> Program:
-            process = start(argv, cwd=cwd, memory=self.memory or memory, cpu=cpu, file_size=file_size, nice=self.nice)
+            process = start(
+                argv,
+                cwd=cwd,
+                folder=self.place.folder if self.place else None,
+                memory=self.memory or memory,
+                cpu=cpu,
+                file_size=file_size,
+                nice=self.nice,
+            )
             return Program(process, self.grace)
 
         with self._running_as(begin) as child:
@@ -94,7 +116,8 @@ class Children:
             UnavailableError: there was no room within `deadline`.
             BaseException: what `stop` was called with.
         """
-        terms = Terms(self.owner, self.memory or memory, cpu, file_size)
+        home = str(self.place.home) if self.place else ""
+        terms = Terms(self.owner, home, self.memory or memory, cpu, file_size)
         if used := self.pool.used(question, terms):
             with suppress(ChildFailedError, ChildOutputError, TemplateLostError), self._lent(used, question, terms):
                 answer = self._put(used, question, terms, cwd, request, deadline)
@@ -113,7 +136,7 @@ class Children:
 
     def _put(self, child: Forked, question: str, terms: Terms, cwd: Path, request: bytes, deadline: float) -> bytes:
         limits = {"memory": terms.memory, "cpu": terms.cpu, "file_size": terms.file_size}
-        told = {"cwd": str(cwd), "limits": limits, "stays": self.pool.stays(question, terms, child)}
+        told = {"cwd": str(cwd), "home": terms.home, "limits": limits, "stays": self.pool.stays(question, terms, child)}
         return child.attend(question, told, request, deadline)
 
     def stop(self, error: BaseException) -> None:

@@ -128,9 +128,11 @@ class Envelope:
         stage = self.tools.pipeline.stage(key)
         memory = self.tools.pipeline.memory.get(claimed.task.queue)
         elsewhere = stage.big not in {None, claimed.task.queue}
-        owner = claimed.media.project_id
+        owner = desk.owner = claimed.media.project_id
         nice = self.tools.pipeline.video.nice
-        children = Children(memory=memory, elsewhere=elsewhere, pool=self.tools.pool, owner=owner, nice=nice)
+        children = Children(
+            memory=memory, elsewhere=elsewhere, pool=self.tools.pool, owner=owner, nice=nice, place=desk
+        )
         holding = Holding(ledger, claimed.task, since, stage.timeout, children)
         turn = Turn(self.tools, claimed, holding, desk)
         with self.tools.shift.hold(holding):

@@ -19,6 +19,7 @@ def start(  # noqa: PLR0913 - the terms of a program belong together, and the ca
     argv: Sequence[str],
     *,
     cwd: Path,
+    folder: Path | None = None,
     memory: int | None = None,
     cpu: int | None = None,
     file_size: int | None = None,
@@ -28,9 +29,11 @@ def start(  # noqa: PLR0913 - the terms of a program belong together, and the ca
 ) -> Process:
     """A program in a session of its own, its standard streams pipes, but for a given `stdin`; terms as `Children.run`.
 
-    `tunables` are those of glibc, which others ignore. It dies with the calling thread (Linux).
+    `folder`: where all its files are, if it is to reach no others; `tunables` are those of glibc, which others ignore.
+    It dies with the calling thread (Linux).
     """
-    terms = {"parent": os.getpid(), "memory": memory, "cpu": cpu, "file_size": file_size, "nice": nice}
+    limits = {"memory": memory, "cpu": cpu, "file_size": file_size, "nice": nice}
+    terms = limits | {"parent": os.getpid(), "folder": str(folder) if folder else ""}
     return subprocess.Popen(
         [sys.executable, "-I", "-S", str(_CONFINE), json.dumps(terms), *argv],
         cwd=cwd,

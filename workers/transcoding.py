@@ -137,10 +137,14 @@ def _readable(job: Job, video: VideoPlan) -> ffmpeg.Source:
     source = ffmpeg.original(job.source(), job.probe)
     if not ffmpeg.needs_remux(job.probe, video):
         return source
+
+    def remux(target: Path) -> None:
+        copied = job.scratch / "source.mkv"
+        run(job, ffmpeg.remux(job.ffmpeg, source, copied))
+        copied.replace(target)  # which other tasks have in common, and ffmpeg cannot reach
+
     try:
-        copy = job.derived(
-            "source.mkv", 2 * job.probe.bytes, lambda target: run(job, ffmpeg.remux(job.ffmpeg, source, target))
-        )
+        copy = job.derived("source.mkv", 2 * job.probe.bytes, remux)
     except ChildFailedError:  # a timestamp is missing, say: slower, but no worse
         return source
     return ffmpeg.copied(copy)

@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from workers.confine import limit, tie
+from workers.confine import fence, limit, python, tie
 from workers.confined.memory import SHARE
 from workers.confined.serving import serve
 from workers.confined.syscalls import give_up
@@ -84,9 +84,12 @@ def _serve(lines: BinaryIO, replies: BinaryIO) -> None:
         if means is None:
             means = _Means.given(**terms["limits"])
             _settle(terms["cwd"])
+            if terms["home"]:
+                fence(terms["home"], python())
             give_up()
         else:
             _settle(terms["cwd"])
+            os.scandir(".").close()  # raises where its fence is around another folder of that name, which was deleted
         answer, sound = serve(import_module(f"workers.confined.{terms['question']}").answer, json.loads(request))
         stays = sound and terms["stays"] and means.suffice()
         replies.write(answer + (b"" if not sound else _MORE if stays else _DONE))
