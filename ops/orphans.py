@@ -21,7 +21,9 @@ def scan(services: Services, *, delete: bool, force: bool) -> None:
         WrongTablesError: the records seem to belong to another bucket; nothing was touched. Not with `force`.
         UnavailableError: S3 or the record store is away; repeating the command goes on.
     """
-    work = Scan(services.ledger, services.objects, round(1000 * services.pipeline.orphan_wait))
+    rules = services.pipeline
+    kept = None if rules.superseded is None else round(1000 * rules.superseded)
+    work = Scan(services.ledger, services.objects, services.pieces, round(1000 * rules.orphan_wait), kept)
     found = list(work.find())
     orphans = [orphan for orphan in found if orphan is not None]
     if delete and not force:

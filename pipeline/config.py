@@ -83,11 +83,11 @@ class Pipeline:
     `metadata` is what a photo's record tells of its making, `threads` the number of worker threads by queue, `most_of`
     how many tasks of one project may run at once, where that is bounded, `memory` the bytes of address space that a
     queue's children get whatever their plan says, `room` the bytes that all pictures decoded at once in one worker
-    process may take, `files` how many photos one child may decode, `nice` by how much a queue's workers give way to all
-    others, `on_demand` the queues that nobody works on all day, `poll` the seconds between two looks at an empty queue
-    that nobody calls about, `processes` the queues that share a process on one machine; `give_up`, `backlog` and
-    `orphan_wait` are seconds. One caller may send `rate` requests, the first number in as many seconds as the second
-    says, and be uploading `bytes_at_once`.
+    process may take, `files` how many photos one child may decode, `nice` by how much a queue's workers give way to
+    all others, `on_demand` the queues that nobody works on all day, `poll` the seconds between two looks at an empty
+    queue that nobody calls about, `processes` the queues that share a process on one machine; `give_up`, `backlog`,
+    `orphan_wait` and `superseded` (None: kept for ever) are seconds. One caller may send `rate` requests, the first
+    number in as many seconds as the second says, and be uploading `bytes_at_once`.
     """
 
     limits: Limits
@@ -115,6 +115,7 @@ class Pipeline:
     give_up: float
     backlog: float
     orphan_wait: float
+    superseded: float | None
     rate: tuple[int, int]
     bytes_at_once: int
     events: tuple[Rule, ...]
@@ -198,6 +199,7 @@ def build(file: schema.File) -> Pipeline:
         give_up=file.give_up,
         backlog=file.backlog,
         orphan_wait=file.orphans.wait,
+        superseded=None if file.orphans.superseded == "off" else file.orphans.superseded,
         rate=file.callers.rate,
         bytes_at_once=file.callers.bytes_at_once,
         events=tuple(Rule(rule.prefix, rule.project, rule.bucket) for rule in file.events),

@@ -4,18 +4,20 @@ It is the net below the protocol, for what the protocol excludes: a process froz
 of the bucket or of the tables restored from yesterday, a row removed by hand. What a record names is never deleted.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 
-from pipeline import keys, protocol
+from pipeline import keys, protocol, superseded
 from pipeline.changes import Absent, Change, Check, Key, Put, RefusedError
 from pipeline.ledger import Ledger
 from pipeline.lifecycle import MOST_INSERTS, admits, owed, settled
 from pipeline.media import UNSETTLED, Media
-from pipeline.ports import ObjectStore, Upload
+from pipeline.ports import Listed, ObjectStore, Pieces, Upload
 from pipeline.rows import media_of, task_of
+from pipeline.superseded import old
 from pipeline.tasks import LIVE, stage_of
 
 _KEPT = 365 * 24 * 3600
@@ -30,6 +32,7 @@ class Kind(StrEnum):
     UPLOAD = "upload left open"
     UNPURGED = "bytes of a media that is gone"
     STRANDED = "media that nothing works on"
+    SUPERSEDED = "superseded renditions"
     FOREIGN = "not Darkroom's"
 
 
@@ -52,18 +55,27 @@ class Orphan:
 
 @dataclass(frozen=True)
 class Scan:
-    """`wait` is how long a mark has to be there, in ms, before what it marks is deleted."""
+    """`wait` is how long a mark has to be there, in ms, before what it marks is deleted.
+
+    `superseded` is the same for renditions that a backfill has replaced, None to keep them.
+    """
 
     ledger: Ledger
     objects: ObjectStore
+    pieces: Pieces
     wait: int
+    superseded: int | None = None
 
     def find(self) -> Iterator[Orphan | None]:
         """Every orphan, and None for each media whose bytes are where they belong. Changes nothing."""
         for root in _ROOTS:
             for prefix, listed in groupby(self.objects.list(root), key=lambda each: keys.home(each.key) or each.key):
-                sizes = [each.size for each in listed]
-                yield self._bytes(prefix, len(sizes), sum(sizes))
+                there = tuple(listed)
+                media = self._inhabitant(prefix)
+                orphan = self._bytes(prefix, media, there)
+                yield orphan
+                if orphan is None and media and self.superseded is not None and (past := old(media, there)):
+                    yield _orphan(Kind.SUPERSEDED, prefix, media.id, past)
             yield from (orphan for upload in self.objects.uploads(root) if (orphan := self._upload(upload)))
         for row in self.ledger.records.standing(UNSETTLED):
             if self._stranded(media_of(row).id):
@@ -73,14 +85,17 @@ class Scan:
         """Put it right, or take the next step towards that; returns what was done."""
         return _MENDING[orphan.kind](self, orphan)
 
-    def _bytes(self, prefix: str, count: int, size: int) -> Orphan | None:
+    def _inhabitant(self, prefix: str) -> Media | None:
         media_id = keys.inhabitant(prefix)
-        media = self.ledger.read(media_id) if media_id else None
+        return self.ledger.read(media_id) if media_id else None
+
+    def _bytes(self, prefix: str, media: Media | None, there: tuple[Listed, ...]) -> Orphan | None:
         if media is None:
-            return Orphan(Kind.BYTES if media_id else Kind.FOREIGN, prefix, media_id or "", "", count, size)
+            media_id = keys.inhabitant(prefix)
+            return _orphan(Kind.BYTES if media_id else Kind.FOREIGN, prefix, media_id or "", there)
         if prefix not in _homes(media):
-            return Orphan(Kind.FOREIGN, prefix, media.id, "", count, size)
-        return Orphan(Kind.UNPURGED, prefix, media.id, "", count, size) if self._unpurged(media) else None
+            return _orphan(Kind.FOREIGN, prefix, media.id, there)
+        return _orphan(Kind.UNPURGED, prefix, media.id, there) if self._unpurged(media) else None
 
     def _upload(self, upload: Upload) -> Orphan | None:
         """While a media is unsettled, or was until just now, somebody may still be sending parts."""
@@ -121,7 +136,7 @@ class Scan:
         waiting = self._awaited(orphan)
         if waiting is not None:
             return waiting
-        if self._bytes(orphan.what, orphan.count, orphan.size) != orphan:
+        if self._inhabitant(orphan.what) is not None:
             return "spared"
         self.objects.purge(orphan.what)
         return "deleted"
@@ -134,6 +149,28 @@ class Scan:
             return "spared"
         self.objects.abort(orphan.what, orphan.upload_id)
         return "aborted"
+
+    def _retire(self, orphan: Orphan) -> str:
+        """Delete what the record does without, as long as no wish can name it again."""
+        ledger, media, since = self.ledger, self._inhabitant(orphan.what), time.monotonic()
+        past = old(media, self.objects.list(orphan.what)) if media else ()
+        if media is None or self.superseded is None or not past:
+            return "spared"
+        now, seen = ledger.records.now(), ledger.records.get(superseded.mark_of(media.id))
+        if seen is not None and seen["version"] == media.version and now - seen["markedAt"] < self.superseded:
+            return "marked before"
+        waited = seen is not None and seen["version"] == media.version
+        same = Check(protocol.media_key(media.id), protocol.unchanged(media))
+        write = superseded.condemn(media, now) if waited else superseded.mark(media, now, self.superseded)
+        try:
+            ledger.records.write([same, write])
+        except RefusedError:
+            return "spared"
+        for each in past if waited else ():
+            if time.monotonic() - since > ledger.lease.length / 1000:  # what is left goes next time
+                return "deleted in part"
+            self.pieces.drop(each.key)
+        return "deleted" if waited else "marked"
 
     def _purge(self, orphan: Orphan) -> str:
         media = self.ledger.read(orphan.media_id)
@@ -164,8 +201,13 @@ _MENDING: Mapping[Kind, Callable[[Scan, Orphan], str]] = {
     Kind.UPLOAD: Scan._abort,  # noqa: SLF001
     Kind.UNPURGED: Scan._purge,  # noqa: SLF001
     Kind.STRANDED: Scan._work,  # noqa: SLF001
+    Kind.SUPERSEDED: Scan._retire,  # noqa: SLF001
     Kind.FOREIGN: lambda _scan, _orphan: "left alone",
 }
+
+
+def _orphan(kind: Kind, prefix: str, media_id: str, there: tuple[Listed, ...]) -> Orphan:
+    return Orphan(kind, prefix, media_id, "", len(there), sum(each.size for each in there))
 
 
 def _homes(media: Media) -> frozenset[str]:

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from contextlib import suppress
 
-from pipeline import protocol
+from pipeline import protocol, superseded
 from pipeline.changes import Change, Check, RefusedError
+from pipeline.errors import UnavailableError
 from pipeline.events import Died, Replanned
 from pipeline.ledger import Ledger
 from pipeline.lifecycle import Step, advance, owed
@@ -62,7 +63,8 @@ def replay(ledger: Ledger, media: Media, key: str) -> bool:
 def replan(ledger: Ledger, media_id: str, wish: Callable[[Media], Plan | None]) -> bool | None:
     """Owe a ready media the outputs of the plan that is wished for it as it stands; None when it is none.
 
-    False when that plan is owed already. A row of it that died is owed anew.
+    False when that plan is owed already. A row of it that died is owed anew. Raises `UnavailableError` for a minute or
+    two while the orphan scan deletes what an earlier backfill has replaced.
     """
     while True:
         media, now = ledger.read(media_id), ledger.records.now()
@@ -76,9 +78,12 @@ def replan(ledger: Ledger, media_id: str, wish: Callable[[Media], Plan | None]) 
             return False
         same: Change = Check(protocol.media_key(media_id), protocol.unchanged(media))
         record = same if step.media == media else protocol.replace(media, step.media)
+        row = protocol.rearm(step.media, key, ledger.queue_of(step.media, key), now, seen)
         try:
-            ledger.records.write([record, protocol.rearm(step.media, key, ledger.queue_of(step.media, key), now, seen)])
-        except RefusedError:
+            ledger.records.write([record, row, superseded.untouched(media_id, now, ledger.linger)])
+        except RefusedError as refusal:
+            if 2 in refusal.failed:  # noqa: PLR2004 - the third of these changes
+                raise UnavailableError(f"{media_id}: renditions that it did without are being deleted") from refusal
             continue
         ledger.hint(step.media, [key])
         return True

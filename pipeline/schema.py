@@ -192,6 +192,7 @@ class Orphans(Table):
     """What the orphan scan deletes."""
 
     wait: Seconds = 86_400.0
+    superseded: Seconds | Literal["off"] = 90 * 86_400.0
 
 
 class LeaseTable(Table):

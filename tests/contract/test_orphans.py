@@ -7,6 +7,7 @@ import pytest
 
 from pipeline import keys
 from pipeline.adapters.s3 import S3Objects
+from pipeline.adapters.s3_pieces import S3Pieces
 from pipeline.changes import Update
 from pipeline.events import Aborted, Died, Made, Stored, Validated
 from pipeline.keys import new_media_id
@@ -30,7 +31,7 @@ def world() -> Iterator[World]:
 
 @pytest.fixture
 def scan(world: World, objects: S3Objects) -> Scan:
-    return Scan(world.ledger, objects, DAY)
+    return Scan(world.ledger, objects, S3Pieces(objects), DAY)
 
 
 def found(scan: Scan, *media_ids: str) -> list[Orphan]:

@@ -146,3 +146,12 @@ def test_a_queue_is_looked_at_as_often_as_it_says() -> None:
 
 def test_queues_that_name_a_process_share_it() -> None:
     assert load(TOML).processes == (("light", "record", "submit"), ("images",), ("video-short", "video-long"))
+
+
+def test_what_a_backfill_replaced_may_be_kept_for_ever(tmp_path: Path) -> None:
+    shipped = 'superseded = "90d"'
+    path = tmp_path / "kept.toml"
+    path.write_text(TOML.read_text().replace(shipped, 'superseded = "off"'))
+    assert (load(TOML).superseded, load(path).superseded) == (90 * 86_400, None)
+    assert "superseded" in refusal(tmp_path, (shipped, 'superseded = "never"'))
+    assert "superseded" in refusal(tmp_path, (shipped, 'superseded = "0s"'))
