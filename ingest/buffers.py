@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 SMALL = 1024 * 1024
 """Bytes below which the allocator does as well."""
-KEPT = 4
+KEPT = 8
 """Buffers that are kept while nobody uses them."""
 
 Buffer = bytearray | mmap.mmap

@@ -37,6 +37,12 @@ class BoundedHead(HttpToolsProtocol):
         super().on_headers_complete()
         self._head = 0
 
+    def on_body(self, body: bytes) -> None:
+        """Keep a body's bytes as the parser made them: added to an empty bytearray they would be copied twice more."""
+        if not self.cycle.body:
+            self.cycle.body = b""  # type: ignore[assignment] # to which the first bytes are added as they are
+        super().on_body(body)
+
     def data_received(self, data: bytes) -> None:
         """Count what came while the head was not complete."""
         super().data_received(data)

@@ -5,7 +5,8 @@ Little is imported here: that program begins anew.
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from ops import processes
 from pipeline import config
@@ -14,6 +15,8 @@ from workers.confine import give_way
 
 ARENAS = {"MALLOC_ARENA_MAX": "2"}
 """glibc's: else every thread keeps freed memory of its own."""
+HEAP = {"MALLOC_TRIM_THRESHOLD_": str(16 * 2**20), "MALLOC_MMAP_THRESHOLD_": str(2**20)}
+"""glibc's, in bytes: else each chunk of an upload, a quarter of a MB, goes back to the system and comes anew."""
 
 
 class UnknownQueueError(Exception):
@@ -40,7 +43,7 @@ def told(become: Callable[[], None]) -> int:
 
 def ingest() -> None:
     """Become the HTTP server."""
-    _become("ingest.app")
+    _become("ingest.app", env=HEAP)
 
 
 def sweeper() -> None:
@@ -65,6 +68,6 @@ def worker(queues: Sequence[str]) -> None:
     _become("workers.app", *queues)
 
 
-def _become(module: str, *words: str) -> None:
+def _become(module: str, *words: str, env: Mapping[str, str] = MappingProxyType({})) -> None:
     """Run a composition root in our place: it has imported nothing that it does not need."""
-    processes.replace([sys.executable, "-m", module, *words], {**ARENAS, **os.environ})
+    processes.replace([sys.executable, "-m", module, *words], {**ARENAS, **env, **os.environ})

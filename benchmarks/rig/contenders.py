@@ -50,13 +50,13 @@ def fastapi(stand: Stand, env: Mapping[str, str]) -> Child:
 
 
 def darkroom(stand: Stand, env: Mapping[str, str]) -> Child:
-    """Our own server, its records in the cheapest store there is unless the environment says otherwise.
+    """Our own server, started as containers start it, its records in the cheapest store if nothing else is said.
 
     The peers keep none: what is compared is how bytes get into S3, and the disk under a database is no part of that.
     """
     records = {"RECORDS": "sqlite", "SQLITE_PATH": ":memory:"}
     ours = {"PIPELINE": str(PROJECT / "pipeline.toml"), "LOG_FORMAT": "json", **records, **env}
-    return stand.serve("darkroom", (sys.executable, "-m", "ingest.app"), next(ports.free()), ours)
+    return stand.serve("darkroom", (sys.executable, "-m", "ops.cli", "ingest"), next(ports.free()), ours)
 
 
 CONTENDERS = (
