@@ -1,7 +1,9 @@
 """Every state that steps lead to, looked at once each; and whether from every one of them the end can be reached."""
 
+import gc
 from collections import defaultdict, deque
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -31,6 +33,28 @@ def explore(
 
     `steps` names each step that is possible and says what comes of it; `told` is what of a state stands in that story.
     """
+    with _no_garbage():
+        return _explored(start, steps, broken, ended, told, backwards)
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Without the collector, which would look through all states again and again and find nothing to throw away."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _explored(
+    start: S,
+    steps: Callable[[S], Iterable[tuple[str, S]]],
+    broken: Callable[[S], str | None],
+    ended: Callable[[S], bool],
+    told: Callable[[S], str],
+    backwards: Callable[[S, S], bool],
+) -> Explored[S]:
     came_from: dict[S, tuple[S, str] | None] = {start: None}
     parents: dict[S, list[S]] = defaultdict(list)
     ends: list[S] = []

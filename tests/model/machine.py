@@ -5,7 +5,7 @@ crashes, frozen workers, lost replies, deletes and redrives. Time is abstract: w
 lease lapses when its holder is gone, or frozen. `protocol.py` writes, `changes.py` decides, `lifecycle.py` advances.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 
 from pipeline import protocol
@@ -39,11 +39,13 @@ from tests.model.state import (
     Rows,
     Slot,
     State,
+    abstract,
     as_row,
     canonical,
     with_row,
     with_slot,
 )
+from tests.world import new_media
 
 SITE = Site(lambda key: key)
 
@@ -105,13 +107,13 @@ def _look(state: State, index: int, hand: Hand, wanted: str, unwanted: str) -> I
 
 
 def _park(state: State, index: int, hand: Hand, again: str) -> Iterator[tuple[str, State]]:
-    park, _ = protocol.park(_mine(hand), state.media.media)
-    if not _holds(park, state):
+    parked = _ended(state, hand, "park")
+    if parked is None:
         yield f"lost {hand.key}", _hands(state, index, None)
     elif hand.seen != state.media.media.version:
         yield "park refused", _hands(state, index, hand._replace(phase=again))
     else:
-        yield f"park {hand.key}", _hands(_apply(state, park), index, None)
+        yield f"park {hand.key}", _hands(_rows(state, hand.key, parked), index, None)
 
 
 def _work(state: State, index: int, hand: Hand) -> Iterator[tuple[str, State]]:
@@ -170,23 +172,23 @@ def _commit(state: State, index: int, hand: Hand, event: Event | None) -> Iterat
     if event is None:
         yield from _close(state, index, hand)
         return
-    yield from _write(state, index, hand, event, protocol.done(_mine(hand), NOW))
+    yield from _write(state, index, hand, event)
 
 
 def _close(state: State, index: int, hand: Hand) -> Iterator[tuple[str, State]]:
-    done = protocol.done(_mine(hand), NOW)
-    if not _holds(done, state):
+    postponed = hand.key == "purge" and not hand.quiet
+    ended = _ended(state, hand, "postpone" if postponed else "done")
+    if ended is None:
         yield f"lost {hand.key}", _hands(state, index, None)
-    elif hand.key == "purge" and not hand.quiet:
-        yield "postpone purge", _hands(_apply(state, protocol.postpone(_mine(hand), NOW)), index, None)
     else:
-        yield f"close {hand.key}", _hands(_apply(state, done), index, None)
+        name = "postpone purge" if postponed else f"close {hand.key}"
+        yield name, _hands(_rows(state, hand.key, ended), index, None)
 
 
-def _write(state: State, index: int, hand: Hand, event: Event, ending: Update) -> Iterator[tuple[str, State]]:
+def _write(state: State, index: int, hand: Hand, event: Event) -> Iterator[tuple[str, State]]:
     """TX[t; m IF version = what was read; inserts; arms], as `Ledger._settle` builds it."""
-    media = state.media.media
-    if not _holds(ending, state):
+    media, ended = state.media.media, _ended(state, hand, "done")
+    if ended is None:
         yield f"fenced {hand.key}", _hands(state, index, None)
     elif hand.seen != media.version:
         yield f"version moved under {hand.key}", _hands(state, index, hand._replace(phase="reread"))
@@ -195,7 +197,7 @@ def _write(state: State, index: int, hand: Hand, event: Event, ending: Update) -
         if step is None:
             yield f"park {hand.key}", _hands(state, index, hand._replace(phase="park"))
             return
-        after = _settled(_apply(state, ending), step)
+        after = _settled(_rows(state, hand.key, ended), step)
         yield f"commit {hand.key}", _hands(after, index, None)
         spent = state.budget.spend("lost_replies")
         if spent:  # it happened, and its writer does not know: it reads, and tries again
@@ -279,13 +281,24 @@ def _may_store(hand: Hand | None) -> bool:
     return hand.phase in {"receive", "work"} and _stores(hand.key)
 
 
-def _mine(hand: Hand) -> Task:
-    return _task(hand.key, hand.epoch)
+def _ended(state: State, hand: Hand, how: str) -> Slot | None:
+    """The holder's row after the write that ends its work; None when it is not the holder's any more."""
+    slot = next((slot for key, slot in state.rows if key == hand.key), None)
+    return slot and _after(slot, hand.key, hand.epoch, how)
 
 
 @cache
-def _task(key: str, epoch: int) -> Task:
-    return Task(media_id="media_" + "0" * 32, key=key, status=TaskStatus.RUNNING, queue="q", epoch=epoch)
+def _after(slot: Slot, key: str, epoch: int, how: str) -> Slot | None:
+    mine = Task(media_id=slot.task.media_id, key=key, status=TaskStatus.RUNNING, queue="q", epoch=epoch)
+    change, row = _ENDINGS[how](mine), as_row(slot.task)
+    return abstract(key, apply(change, row)) if holds(change.condition, row) else None
+
+
+_ENDINGS: Mapping[str, Callable[[Task], Update]] = {
+    "done": lambda mine: protocol.done(mine, NOW),
+    "postpone": lambda mine: protocol.postpone(mine, NOW),
+    "park": lambda mine: protocol.park(mine, new_media())[0],  # the record's part in it is `hand.seen`
+}
 
 
 _STEPS: dict[tuple[int, Event | str], Step | None] = {}

@@ -84,7 +84,9 @@ class Record:
     def of(self, media: Media) -> "Record":
         facts = (media.status, media.reason, media.round, media.done, frozenset(media.renditions))
         key = (*facts, media.etag, media.recipe, media.backfill and media.backfill["recipe"])
-        return self.known.setdefault(key, Record(replace(media, version=FRESH), self.known))
+        if key not in self.known:
+            self.known[key] = Record(replace(media, version=FRESH), self.known)
+        return self.known[key]
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,9 +169,16 @@ def canonical(before: State, after: State) -> State:
     hands = after.hands
     if after.media is not before.media:
         hands = tuple(hand and hand._replace(seen=STALE) for hand in hands)
+    rows, hands = _ranked(after.rows, hands)
+    return State(after.media, rows, after.objects, hands, after.budget)
+
+
+@cache
+def _ranked(all_rows: Rows, hands: tuple[Hand | None, ...]) -> tuple[Rows, tuple[Hand | None, ...]]:
+    """Rows and hands with the least epochs that are equal where theirs are; the record has no say in it."""
     holding = {hand.key for hand in hands if hand}
     rows = []
-    for key, slot in after.rows:
+    for key, slot in all_rows:
         if key not in holding:
             rows.append((key, slot.alone))
             continue
@@ -179,7 +188,7 @@ def canonical(before: State, after: State) -> State:
             hands = tuple(hand._replace(epoch=rank[hand.epoch]) if hand and hand.key == key else hand for hand in hands)
             slot = slot.ranked(rank[slot.task.epoch])  # noqa: PLW2901
         rows.append((key, slot.lean))
-    return State(after.media, tuple(rows), after.objects, tuple(sorted(hands, key=_order)), after.budget)
+    return tuple(rows), tuple(sorted(hands, key=_order))
 
 
 def _order(hand: Hand | None) -> tuple[object, ...]:

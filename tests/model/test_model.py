@@ -1,16 +1,17 @@
 """Every state that the model reaches keeps the promises, and from every one the media can still settle."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from functools import cache
 
 import pytest
 
 from pipeline.lifecycle import backfill_key, settled
-from pipeline.media import Status
+from pipeline.media import Media, Status
 from pipeline.tasks import TaskStatus
 from tests.model.exploring import explore
 from tests.model.machine import steps, unsettled
-from tests.model.state import LIVE, PLAN, State, first, ready
+from tests.model.state import LIVE, PLAN, Record, Rows, Slot, State, first, ready
 
 FINAL = frozenset({Status.READY, Status.REJECTED, Status.DELETED})
 
@@ -22,32 +23,38 @@ def at_rest(state: State) -> bool:
 
 
 def broken(state: State) -> str | None:
-    """The promise that this state breaks, if any."""
-    media, rows = state.media.media, dict(state.rows)
+    """The promise that this state breaks, if any: who works on it, and what may still happen, has no part in that."""
+    return _broken(state.media, state.rows, state.objects)
+
+
+@cache
+def _broken(record: Record, all_rows: Rows, objects: frozenset[str]) -> str | None:
+    media, rows = record.media, dict(all_rows)
     is_ready, parts = media.status is Status.READY, set(PLAN["parts"])
-    waking = {key for key, slot in state.rows if slot.task.wake_at is not None}
+    wishing = is_ready and media.backfill
+    waking = {key for key, slot in rows.items() if slot.task.wake_at is not None}
     never_whole = media.status is Status.FAILED and (media.reason or "").startswith("upload_")
     doomed = media.status in {Status.REJECTED, Status.DELETED} or never_whole
     purged = "purge" in rows and rows["purge"].task.status is TaskStatus.DONE
     newer = {f"backfill#{media.recipe}"}
-    stored = state.objects & set(media.renditions)
+    stored = objects & set(media.renditions)
     promises = {
         "law 3: something on the wake index brings an unsettled media on": not unsettled(media)
         or any(key != "purge" and not key.startswith("record#") for key in waking),
-        "what is ready has every output": not is_ready or parts <= (state.objects & media.done),
+        "what is ready has every output": not is_ready or parts <= (objects & media.done),
         "what is ready has the facts of every output": not is_ready or parts <= set(media.renditions),
         "a newer plan counts with its outputs": not is_ready or media.recipe == PLAN["recipe"] or newer <= stored,
-        "what a ready media wants besides is owed, or dead": not is_ready or not media.backfill or _owed_or_dead(state),
+        "what a ready media wants besides is owed, or dead": not wishing or _owed_or_dead(media, rows),
         "what settled owes its outbox row": not settled(media) or f"record#{media.status}#{media.round}" in rows,
         "bytes that must go have a purge": not doomed or "purge" in rows,
-        "what is purged stays empty": not purged or not state.objects,
+        "what is purged stays empty": not purged or not objects,
     }
     return next((promise for promise, kept in promises.items() if not kept), None)
 
 
-def _owed_or_dead(state: State) -> bool:
-    row = state.row(backfill_key(state.media.media.backfill))
-    return row is not None and (row.status is TaskStatus.DEAD or row.wake_at is not None)
+def _owed_or_dead(media: Media, rows: Mapping[str, Slot]) -> bool:
+    slot = rows.get(backfill_key(media.backfill))
+    return slot is not None and (slot.task.status is TaskStatus.DEAD or slot.task.wake_at is not None)
 
 
 def backwards(before: State, after: State) -> bool:
