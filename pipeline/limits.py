@@ -24,6 +24,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "video_truncated": "The video is incomplete: its end is missing.",
         "picture_missing": "The file holds no picture: it has sound only, or nothing.",
         "duration_unknown": "The video does not say how long it is, and its length could not be measured.",
+        "timestamps_broken": "The video's timestamps are in no order that it could be played in.",
         "decoder_crashed": "The file is damaged in a way that stops its decoder.",
         "inspection_exhausted": "Reading the file takes more memory or time than is allowed.",
     }

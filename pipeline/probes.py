@@ -5,8 +5,15 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any, Literal, Self
 
+JOINABLE = frozenset({"mpegts", "mpeg", "matroska,webm"})
+"""Containers whose demuxers read on where another recording begins, so that timestamps leap."""
+_LEAPS = ("discontinuities", "audio_discontinuities")
+
 TRUNCATED = "image_truncated"
 """The warning about a picture whose end is missing."""
+
+Discontinuity = tuple[int, int]
+"""From which byte of the file on timestamps are too small by how many ticks of their stream's time base."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +75,9 @@ class Probe:
     audio_stream: int | None = None
     audio_codec: str | None = None
     audio_channels: int = 0
+    discontinuities: tuple[Discontinuity, ...] = ()
+    """Where the clock leaps, as in recordings that were joined: for the picture, and `audio_discontinuities`."""
+    audio_discontinuities: tuple[Discontinuity, ...] = ()
     sample_aspect: str = "1:1"
     interlaced: bool = False
     pixel_format: str | None = None
@@ -105,6 +115,8 @@ class Probe:
             facts["frameRateExact"] = self.frame_rate
             facts["frameRate"] = round(float(Fraction(self.frame_rate)), 3)
         facts["warnings"] = list(self.warnings) or None
+        for name in _LEAPS:
+            facts[_camel(name)] = [list(each) for each in getattr(self, name)] or None
         return {name: value for name, value in facts.items() if value is not None}
 
     @classmethod
@@ -117,7 +129,8 @@ class Probe:
         known = {field.name: facts[_camel(field.name)] for field in fields(cls) if _camel(field.name) in facts}
         if "frameRateExact" in facts:
             known["frame_rate"] = facts["frameRateExact"]
-        return cls(**known | {"warnings": tuple(known.get("warnings", ()))})
+        leaps = {name: tuple((int(at), int(by)) for at, by in known.get(name, ())) for name in _LEAPS}
+        return cls(**known | leaps | {"warnings": tuple(known.get("warnings", ()))})
 
 
 def _camel(name: str) -> str:

@@ -12,9 +12,11 @@ from workers.processes import Children
 # Bytes of memory that a child is given at first: enough for most photos. What is larger says so and asks for more.
 _SHARE = 256 * 2**20
 # Demuxers need little, and get no more: track bombs find their end here within half a second.
-_SHARES = {"films": 512 * 2**20, "packets": 512 * 2**20}
-_CPU = 60  # seconds
-_WALL = 300  # seconds: five times as much, for a machine that is busy
+_SHARES = {"films": 512 * 2**20, "packets": 512 * 2**20, "discontinuities": 512 * 2**20}
+CPU = 60
+"""Seconds that a child has."""
+WALL = 300
+"""Seconds: five times as much, for a machine that is busy."""
 _FILE_SIZE = 256 * 2**20
 
 _EXHAUSTED = -signal.SIGXCPU
@@ -24,7 +26,7 @@ _CRASHED = frozenset(
 
 
 def ask(
-    question: str, request: dict[str, Any], folder: Path, children: Children, *, cpu: int = _CPU, wall: float = _WALL
+    question: str, request: dict[str, Any], folder: Path, children: Children, *, cpu: int = CPU, wall: float = WALL
 ) -> dict[str, Any] | Rejected:
     """The answer of `workers.confined.QUESTION`, run confined in `folder` for so many seconds at most.
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.limits import Limits, Rejected, judge, reject
-from pipeline.probes import Probe
+from pipeline.probes import JOINABLE, Probe
 from pipeline.renditions import Fact
-from workers.decoding import ask
+from workers.decoding import CPU, WALL, ask
 from workers.processes import Children
 
+_LAP = 2 * 10**9  # bytes that a child reads in the time it has for any file, with much to spare
 _OF_PACKETS = ("profile", "level", "steady_rate", "time_base", "keyframe_every", "bit_rate", "peak_rate")
 
 
@@ -26,14 +27,32 @@ def inspect(source: Path, children: Children, limits: Limits, metadata: Collecti
     """
     if source.stat().st_size == 0:
         return reject("format_unsupported")
-    request = question(source, limits, metadata)
+    request, folder = question(source, limits, metadata), source.resolve().parent
     for asked in ("inspect", "films"):
-        answer = ask(asked, request, source.resolve().parent, children)
+        answer = ask(asked, request, folder, children)
         if isinstance(answer, Rejected):
             return answer
         if answer["probe"] is not None:
-            return verdict(answer, limits)
+            told = _clock(answer["probe"], request, folder, children)
+            return told if isinstance(told, Rejected) else verdict({"probe": answer["probe"] | told}, limits)
     return reject("format_unsupported")
+
+
+def _clock(
+    found: dict[str, Any], request: dict[str, Any], folder: Path, children: Children
+) -> dict[str, Any] | Rejected:
+    """What else is to be said of a film whose timestamps leap, by all of its packets; else nothing."""
+    probe = Probe.from_dict(found)
+    if probe.container not in JOINABLE:
+        return {}
+    streams = {"video": probe.video_stream, "audio": probe.audio_stream}
+    laps = 1 + probe.bytes // _LAP
+    told = ask("discontinuities", request | streams, folder, children, cpu=laps * CPU, wall=laps * WALL)
+    if isinstance(told, Rejected) or not told:
+        return told
+    picture, sound = told.pop("pictureEnd"), told.pop("soundEnd")
+    lasts = {"duration": max(picture, sound) - probe.start_time, "videoDuration": picture - probe.video_start}
+    return told | lasts
 
 
 def question(source: Path, limits: Limits, metadata: Collection[Fact]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from workers.waiting import Waiting
 
 log = structlog.get_logger()
 
-_WARM = _PHOTOS, _FILMS = ("inspect", "stills", "develop"), ("films", "packets", "animation")
+_WARM = _PHOTOS, _FILMS = ("inspect", "stills", "develop"), ("films", "packets", "discontinuities", "animation")
 """Questions that share a template. ffmpeg's libraries have one of their own: a fork that copies them costs twice."""
 
 _KEPT = 4  # children that wait at once

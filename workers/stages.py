@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from pipeline.plan import Plan
 from workers import animation, images, packaging, posters, storyboards, transcoding
+from workers.clocks import on_one_clock
 from workers.jobs import Job, Made, Promise
 
 
@@ -20,11 +21,11 @@ WORK: Mapping[str, Stage] = MappingProxyType(
     {
         "thumbnail": Stage(images.promised, images.make),
         "animate": Stage(animation.promised, animation.animate),
-        "poster": Stage(posters.promised, posters.poster),
-        "storyboard": Stage(storyboards.promised, storyboards.storyboard),
-        "preview": Stage(storyboards.preview_promised, storyboards.preview),
-        "audio": Stage(transcoding.promised, transcoding.audio),
-        "transcode": Stage(transcoding.promised, transcoding.transcode),
+        "poster": Stage(posters.promised, on_one_clock(posters.poster)),
+        "storyboard": Stage(storyboards.promised, on_one_clock(storyboards.storyboard)),
+        "preview": Stage(storyboards.preview_promised, on_one_clock(storyboards.preview)),
+        "audio": Stage(transcoding.promised, on_one_clock(transcoding.audio)),
+        "transcode": Stage(transcoding.promised, on_one_clock(transcoding.transcode)),
         "package": Stage(packaging.promised, packaging.package),
     }
 )

@@ -36,6 +36,8 @@ FILM = Probe(
     has_audio=True,
     audio_stream=1,
     colour_transfer="arib-std-b67",
+    discontinuities=((496_696, 540_000), (993_392, -8_456_400)),
+    audio_discontinuities=((498_952, 540_000), (995_648, -8_456_400)),
 )
 
 

@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from pipeline.limits import Limits, Rejected, judge
-from pipeline.probes import Probe
+from pipeline.probes import JOINABLE, Probe
 from workers.confined import codepoints, containers
 from workers.confined.refusal import RefusedError
 from workers.confined.requests import limits_of
@@ -70,7 +70,8 @@ def inspect_film(path: Path, limits: Limits) -> Probe:
 
 
 def _admitted(probe: Probe, limits: Limits) -> Probe:
-    verdict = judge(probe, limits)
+    # How long a film is that may have been joined only all of its timestamps tell.
+    verdict = judge(replace(probe, duration=None) if probe.container in JOINABLE else probe, limits)
     if isinstance(verdict, Rejected):
         raise RefusedError(verdict.reason)
     return probe
