@@ -30,6 +30,7 @@ _HASHES: Mapping[str, Callable[[], Any]] = MappingProxyType(
 _NAMES = {"sha": "sha1", "sha-1": "sha1", "sha-256": "sha256", "sha-512": "sha512"}
 _LISTS = ("content-digest", "repr-digest", "digest")
 _S3 = "x-amz-checksum-"
+_S3_KNOWN = frozenset({"sha1", "sha256", "crc32", "crc32c", "crc64nvme"})
 _S3_OTHER = frozenset({"algorithm", "type", "mode"})  # which say something about a checksum
 # RFC 9530: sha-256=:base64:, and its forerunner: SHA-256=base64
 _ITEM = re.compile(r"\s*([A-Za-z0-9-]+)\s*=\s*:?([A-Za-z0-9+/]+={0,2}):?\s*")
@@ -86,6 +87,14 @@ def of_body(headers: Iterable[tuple[str, str]]) -> Digests:
 def s3(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Those that are of the file, also in a body that holds more than it."""
     return [(name, value) for name, value in headers if name.startswith(_S3)]
+
+
+def for_s3(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The one that S3 is to compare a file with, which takes no two: base64, by algorithm; raises `ProblemError`."""
+    named = Digests((name, value) for name, value in s3(headers) if name.removeprefix(_S3) in _S3_KNOWN).expected
+    if len(named) > 1:
+        raise ProblemError("digest_invalid")
+    return {algorithm: b64encode(value).decode() for algorithm, value in named.items()}
 
 
 def _items(name: str, value: str) -> Iterable[tuple[str, str]]:

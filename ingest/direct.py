@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -65,11 +65,11 @@ class Direct:
         """A new upload in parts; raises `ProblemError`."""
         return await self._call(self._open, media, self.grants.direct, turn)
 
-    async def form(self, media: Media, limits: Limits) -> Form:
-        """The form, good until the grant is over; raises `ProblemError`."""
+    async def form(self, media: Media, limits: Limits, checksums: Mapping[str, str]) -> Form:
+        """The form, good until the grant is over, for those bytes alone; raises `ProblemError`."""
         seconds = await self._left(await self._opened(media))
         most = min(limits.bytes, LARGEST_FORM)
-        return await self._call(self.signer.form, media.s3_key, label_of(media, "file"), most, seconds)
+        return await self._call(self.signer.form, media.s3_key, label_of(media, "file"), most, seconds, checksums)
 
     async def begin(self, media: Media) -> str:
         """The id of its multipart upload at S3, which is opened unless it was before; raises `ProblemError`."""

@@ -17,6 +17,7 @@ from xml.etree import ElementTree as ET
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from ingest import digests
 from ingest.bodies import small
 from ingest.callers import caller_of
 from ingest.direct import Direct
@@ -157,9 +158,10 @@ class Presigned:
     async def _form(self, request: Request, said: Mapping[str, Any], name: str, mime_type: str) -> Response:
         """A new upload's form; the same again for the same Idempotency-Key."""
         project_id, limits = self._let_in(request, said)
+        checksums = digests.for_s3(request.headers.items())
 
         async def signed(media: Media) -> Response:
-            form = await self.direct.form(_under_way(media), limits)
+            form = await self.direct.form(_under_way(media), limits, checksums)
             request.state.facts.update(project_id=project_id, media_id=media.id)
             facts = {"mediaId": media.id, "key": media.s3_key}
             return JSONResponse({"method": "POST", "url": form.url, "fields": dict(form.fields), **facts})

@@ -5,6 +5,8 @@ from pipeline.limits import Limits, reject
 from pipeline.originals import Originals
 from pipeline.sniff import HEAD, sniff
 
+_OWN = "crc64nvme"
+
 
 def arrival(objects: Originals, limits: Limits, key: str) -> Stored | Aborted | None:
     """What became of the upload, None while nothing is there.
@@ -22,7 +24,9 @@ def arrival(objects: Originals, limits: Limits, key: str) -> Stored | Aborted | 
         return _refused("format_unsupported")
     if sniffed.mime_type not in limits.accept:
         return _refused("type_not_accepted")
-    return Stored(found.size, found.etag, mime_type=sniffed.mime_type, file_type=sniffed.kind)
+    told = dict(found.checksums)
+    checksum = f"{_OWN}:{told.pop(_OWN)}" if _OWN in told else None  # S3 computes this one where nobody names another
+    return Stored(found.size, found.etag, checksum, sniffed.mime_type, sniffed.kind, told or None)
 
 
 def _refused(reason: str) -> Aborted:

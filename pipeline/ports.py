@@ -56,13 +56,18 @@ class Records(Protocol):
 
 @dataclass(frozen=True)
 class Found:
-    """An object that is there: `size` in bytes, `facts` its metadata."""
+    """An object that is there: `size` in bytes, `facts` its metadata.
+
+    `checksums` are those of all its bytes that S3 has compared and keeps, told by `head` alone: base64, by algorithm
+    (`sha256`, `crc64nvme`).
+    """
 
     size: int
     etag: str
     mime_type: str
     facts: Mapping[str, str] = field(default_factory=dict)
     generation: str = ""
+    checksums: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -191,8 +196,11 @@ class Form:
 class Signer(Protocol):
     """Permissions to bring bytes to S3 past us. Nothing is sent."""
 
-    def form(self, key: str, label: Label, most: int, seconds: int) -> Form:
-        """To store one object of 1 to `most` bytes under the key, labelled so and not otherwise."""
+    def form(self, key: str, label: Label, most: int, seconds: int, checksums: Mapping[str, str]) -> Form:
+        """To store one object of 1 to `most` bytes under the key, labelled so and not otherwise.
+
+        `checksums`, by algorithm, has at most one, as `Found` has them: S3 takes no other bytes.
+        """
 
     def part(self, key: str, upload_id: str, number: int, seconds: int) -> str:
         """A URL to PUT one part of a multipart upload to."""

@@ -4,12 +4,14 @@ User metadata travels in HTTP headers, which are ASCII: whatever is not is perce
 """
 
 import string
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote, unquote
 
 from pipeline.ports import Found, Label
 
+CHECKSUM = "x-amz-checksum-"
 _META = "x-amz-meta-"
+_NOTES = frozenset({"algorithm", "type"})  # about a checksum
 _PLAIN = "".join(set(string.printable) - set(string.whitespace) - {"%"}) + " "
 
 
@@ -28,8 +30,21 @@ def found_of(headers: Mapping[str, str]) -> Found:
     """What the headers of an answer say of an object; their names are in lower case."""
     facts = {name.removeprefix(_META): unquote(value) for name, value in headers.items() if name.startswith(_META)}
     return Found(
-        int(headers["content-length"]), headers["etag"], headers.get("content-type", ""), facts, generation_of(headers)
+        int(headers["content-length"]),
+        headers["etag"],
+        headers.get("content-type", ""),
+        facts,
+        generation_of(headers),
+        dict(_checksums(headers)),
     )
+
+
+def _checksums(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Those of the whole object; one of an upload in parts may be of their checksums, and ends in their number."""
+    for name, value in headers.items():
+        algorithm = name.removeprefix(CHECKSUM)
+        if name.startswith(CHECKSUM) and algorithm not in _NOTES and "-" not in value:
+            yield algorithm, value
 
 
 def generation_of(headers: Mapping[str, str]) -> str:

@@ -1,11 +1,12 @@
 """Signed permissions to bring bytes to S3, for whoever reaches it at an address of its own."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pipeline.adapters.aws import Account
-from pipeline.adapters.labels import headers_of
+from pipeline.adapters.labels import CHECKSUM, headers_of
 from pipeline.adapters.s3_errors import translated
 from pipeline.ports import Form, Label
 
@@ -28,9 +29,10 @@ class S3Signer:
         """The SDK's."""
         return self.account.sdk.signer(self.endpoint)
 
-    def form(self, key: str, label: Label, most: int, seconds: int) -> Form:
+    def form(self, key: str, label: Label, most: int, seconds: int, checksums: Mapping[str, str]) -> Form:
         """A POST policy (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html)."""
-        fields = {**headers_of(label), **_CREATED}
+        compared = {f"{CHECKSUM}{algorithm}": value for algorithm, value in checksums.items()}
+        fields = {**headers_of(label), **_CREATED, **compared}
         conditions: list[Any] = [{name: value} for name, value in fields.items()]
         conditions.append(["content-length-range", 1, most])
         with translated():

@@ -1,5 +1,6 @@
 """Uploads that go straight to S3, in the shapes that Uppy speaks; S3 is the real one, and so are its refusals."""
 
+import base64
 import hashlib
 from random import Random
 from typing import Any
@@ -9,6 +10,7 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
+from pipeline.adapters.checksums import crc64
 from tests.frontdoor import Bucket, record
 from tests.multipart import PNG
 from tests.serving import Ingest
@@ -106,6 +108,7 @@ def test_parts_by_companion(server: Ingest, bucket: Bucket) -> None:
     done = companion(server, "POST", f"{path}/complete", {"parts": parts}, key=key).raise_for_status().json()
     assert (done["key"], done["bucket"]) == (key, "media")
     whole(server, bucket, key, CONTENT)
+    assert record(server, begun["mediaId"])["checksum"] == f"crc64nvme:{crc64(CONTENT)}"
 
 
 def test_an_upload_that_is_aborted_is_gone(server: Ingest) -> None:
@@ -160,3 +163,29 @@ def text(answer: httpx.Response, name: str) -> str:
     found = ET.fromstring(answer.raise_for_status().content).findtext(f"{S3}{name}")  # noqa: S314 - our own server's
     assert found is not None
     return found
+
+
+def test_a_form_for_these_bytes_alone(server: Ingest, bucket: Bucket) -> None:
+    sha256 = base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()
+    headers = {"X-Project-Id": project(), "x-amz-checksum-sha256": sha256}
+    wanted = {"method": "PUT", "key": "a.png", "contentType": "image/png"}
+    form = httpx.post(f"{server.url}/s3/sign", json=wanted, headers=headers, timeout=30).raise_for_status().json()
+    key = form["fields"]["key"]
+    assert posted(form, CONTENT[:-1] + b"x").status_code == 400
+    without = {name: value for name, value in form["fields"].items() if not name.startswith("x-amz-checksum")}
+    assert posted(form | {"fields": without}, CONTENT).status_code == 403
+    assert bucket.keys(key) == []
+    assert posted(form, CONTENT).status_code == 201
+    assert companion(server, "POST", "/complete", {"key": key}).status_code == 201
+    whole(server, bucket, key, CONTENT)
+    assert record(server, form["mediaId"])["digests"] == {"sha256": sha256}
+
+
+@pytest.mark.parametrize(
+    "digests",
+    [{"sha256": "short"}, {"crc32": "AAAAAA==", "sha1": base64.b64encode(bytes(20)).decode()}],
+)
+def test_a_form_is_for_one_digest_that_can_be_read(server: Ingest, digests: dict[str, str]) -> None:
+    headers = {"X-Project-Id": project()} | {f"x-amz-checksum-{name}": value for name, value in digests.items()}
+    answer = httpx.get(f"{server.url}/s3/params?filename=a.png&type=image/png", headers=headers, timeout=30)
+    assert (answer.status_code, answer.json()["code"]) == (400, "digest_invalid")
