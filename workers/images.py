@@ -36,7 +36,9 @@ def promised(plan: Plan, part: str) -> tuple[Promise, ...]:
 
 
 def make(job: Job) -> Made:
-    """All stills and the placeholder, from one decode; what was made ahead counts if it is what the plan promises.
+    """All stills from one decode, and the placeholder unless there is one.
+
+    What was made ahead counts if it is what the plan promises.
 
     Raises:
         PermanentError: the original cannot be decoded.
@@ -51,6 +53,7 @@ def make(job: Job) -> Made:
         scratch=job.scratch,
         children=job.children,
         truncated=TRUNCATED in job.probe.warnings,
+        placeholder=job.placeholder,
     )
 
 
@@ -86,12 +89,14 @@ def stills(
     scratch: Path,
     children: Children,
     truncated: bool = False,
+    placeholder: bool = True,
 ) -> Made:
     """The stills of an image file of at most so many pixels, written into `scratch`. Raises as `make` does.
 
-    `truncated` says that the file was accepted although its end is missing.
+    `truncated` says that the file was accepted although its end is missing, `placeholder` whether there has to be one.
     """
-    request = _order(source, wanted, scratch) | {"pixels": pixels, "truncated": truncated}
+    told = {"pixels": pixels, "truncated": truncated, "placeholder": placeholder}
+    request = _order(source, wanted, scratch) | told
     answer = ask("stills", request, scratch, children)
     if isinstance(answer, Rejected):
         raise PermanentError(answer.reason, answer.error)

@@ -68,5 +68,7 @@ class Job:
     fetch: Callable[[str], Path]
     """Fetches a file that an earlier part of this media stored, by its suffix."""
     report: Callable[[Report], None]
+    placeholder: bool = True
+    """Whether the record lacks one."""
     ahead: Made | None = None
     """What the worker has made already, when it looked at the file: of the same file, perhaps by another plan."""

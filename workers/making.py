@@ -90,6 +90,7 @@ def _made(turn: Turn, frozen: Plan, part: str) -> PartMade:
             source=lambda: _original(turn),
             derived=lambda name, size, make: _derived(turn, name, size, make),
             fetch=lambda suffix: _fetched(turn, suffix),
+            placeholder=media.placeholder is None,
             ahead=turn.desk.ahead,
             report=lambda report: tools.queue.report(media.project_id, media.id, task.key, report),
         )

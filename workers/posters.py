@@ -26,10 +26,20 @@ def promised(plan: Plan, part: str) -> tuple[Promise, ...]:
 
 
 def poster(job: Job) -> Made:
-    """The poster, all stills and the placeholder. Raises PermanentError where no frame can be decoded."""
+    """The poster, all stills, and the placeholder unless there is one.
+
+    Raises PermanentError where no frame can be decoded.
+    """
     size = inside(job.probe.width, job.probe.height, _LARGEST, _LARGEST)
     frame = _frame(job, size)
-    return images.stills(frame, _wanted(job.plan), pixels=size[0] * size[1], scratch=job.scratch, children=job.children)
+    return images.stills(
+        frame,
+        _wanted(job.plan),
+        pixels=size[0] * size[1],
+        scratch=job.scratch,
+        children=job.children,
+        placeholder=job.placeholder,
+    )
 
 
 def _wanted(plan: Plan) -> tuple[Still, ...]:

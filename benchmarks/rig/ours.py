@@ -20,11 +20,20 @@ FILES = 50
 """As the shipped `pipeline.toml` has it, which is not read here: a worker's stages are what is measured."""
 
 
+def wanted(job: Job) -> bool:
+    """Whether to make the placeholder: with a set, as everybody here does; not with a lone still, as for a backfill."""
+    return len(job["stills"]) > 1
+
+
 def bare() -> Callable[[str, Job], None]:
     """The function that the confined child runs; imported only here, as no worker imports decoders."""
     answer = import_module("workers.confined.stills").answer
-    told = {"pixels": PIXELS}
-    return lambda file, job: answer(told | {"source": file, "folder": job["folder"], "stills": job["stills"]})
+
+    def make(file: str, job: Job) -> None:
+        told = {"source": file, "folder": job["folder"], "stills": job["stills"], "placeholder": wanted(job)}
+        answer(told | {"pixels": PIXELS})
+
+    return make
 
 
 def childlike() -> Callable[[str, Job], None]:
@@ -32,8 +41,9 @@ def childlike() -> Callable[[str, Job], None]:
     children = Children(pool=Pool(files=FILES))
 
     def make(file: str, job: Job) -> None:
-        wanted = [Still.from_dict(each) for each in job["stills"]]
-        stills(Path(file), wanted, pixels=PIXELS, scratch=Path(job["folder"]), children=children)
+        order = [Still.from_dict(each) for each in job["stills"]]
+        folder = Path(job["folder"])
+        stills(Path(file), order, pixels=PIXELS, scratch=folder, children=children, placeholder=wanted(job))
 
     return make
 

@@ -164,6 +164,7 @@ def test_what_is_ready_gets_what_is_configured_now(stack: Running, tmp_path: Pat
         new = stack.record(media_id)
         assert (new["status"], new["renditions"]["small"]["width"]) == ("ready", 320)
         assert {name for name in new["urls"] if new["urls"][name] != old["urls"][name]} == {"small"}
+        assert new["placeholder"] == old["placeholder"]
         for url in (old["urls"]["small"], new["urls"]["small"]):  # whoever has the old one can go on with it
             assert web.get(url).status_code == 200
 

@@ -205,6 +205,14 @@ def test_the_placeholder_shows_the_picture(tmp_path: Path) -> None:
     assert near([tuple(bytes.fromhex(placeholder["color"].removeprefix("#")))], [(0x33, 0x66, 0x99)])
 
 
+def test_a_placeholder_that_is_there_is_not_made_anew(tmp_path: Path) -> None:
+    source = builders.photo(tmp_path / "original.jpg", (800, 600))
+    job = replace(job_of(source, accepted(source), THUMBNAIL), placeholder=False)
+    made = images.make(job)
+    assert made.placeholder is None
+    assert [file.rendition for file in made.files] == ["thumbnail"]
+
+
 def test_a_picture_that_nobody_can_see_has_a_placeholder(tmp_path: Path) -> None:
     clear = builders.photo(tmp_path / "photo.png", picture=Image.new("RGBA", (40, 40), (9, 9, 9, 0)))
     placeholder = stills(clear, THUMBNAIL).placeholder

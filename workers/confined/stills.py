@@ -123,8 +123,8 @@ STEPS: tuple[Step, ...] = (draft, stream, decode, eight_bits, expand, shrink, co
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Write the `stills` of the file `source` into `folder`; facts about them, in the order they were asked for.
 
-    `{"stills": [{"width", "height"}, ...], "placeholder": {...}}`. With `truncated` a JPEG may lack its end. Raises
-    RefusedError.
+    `{"stills": [{"width", "height"}, ...], "placeholder": {...}}`, the last null where the request's `placeholder` is
+    false. With `truncated` a JPEG may lack its end. Raises RefusedError.
     """
     stills = [Still.from_dict(still) for still in request["stills"]]
     made: dict[str, Image.Image] = {}
@@ -141,7 +141,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         encode(made[still.name], still, Path(request["folder"]) / still.suffix, owners[still.name])
     return {
         "stills": [{"width": made[still.name].width, "height": made[still.name].height} for still in stills],
-        "placeholder": placeholder(previews[0]),
+        "placeholder": placeholder(previews[0]) if request.get("placeholder", True) else None,
     }
 
 
