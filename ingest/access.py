@@ -106,9 +106,12 @@ class Cors:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Add the headers where they are due."""
         guest = self.access.guest(Headers(scope=scope)) if scope["type"] == "http" else None
+        if guest is None:
+            await self.app(scope, receive, send)
+            return
 
         async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start" and guest is not None:
+            if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["Access-Control-Allow-Origin"] = guest
                 headers["Access-Control-Expose-Headers"] = _EXPOSED

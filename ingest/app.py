@@ -3,13 +3,11 @@
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import NoReturn
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from ingest.access import Access, Cors, Doorkeeper, ForbiddenBindError, access_of, loopback
 from ingest.adoption import Adoption
@@ -131,9 +129,20 @@ def create(services: Services, access: Access) -> Starlette:
         ),
         Middleware(Throttle, allowances=_allowances(services)),
     ]
-    app = Starlette(routes=routes, middleware=middleware, exception_handlers={HTTPException: _pass_on})
+    app = _Application(routes=routes, middleware=middleware)
     app.router.redirect_slashes = False
     return app
+
+
+class _Application(Starlette):
+    """Starlette less what it puts around and behind our middleware to answer errors: `Requests` does that."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The middleware and the router."""
+        app: ASGIApp = self.router
+        for layer, positional, named in reversed(self.user_middleware):
+            app = layer(app, *positional, **named)
+        return app
 
 
 def main() -> None:
@@ -164,11 +173,6 @@ def _guarded(services: Services, settings: Settings) -> bool:
         return bool(apikeys.listed(services.ledger.records))
     except DarkroomError:
         return True
-
-
-def _pass_on(_request: Request, error: Exception) -> NoReturn:
-    """`Requests` answers it in our words, not Starlette's."""
-    raise error
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from ingest.problems import ProblemError
 from pipeline.limits import Limits
@@ -94,10 +95,20 @@ def door(path: str, right: Right, endpoint: Endpoint, *methods: str, name: str |
 
     OPTIONS, where the route takes it, says what the server can do and is open.
     """
+    return Route(path, Door(right, endpoint), methods=list(methods), name=name)
 
-    async def guarded(request: Request) -> Response:
+
+@dataclass(frozen=True)
+class Door:
+    """The route's ASGI application; for functions Starlette has one that wraps each request in error handlers."""
+
+    right: Right
+    endpoint: Endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; raises `ProblemError`."""
+        request = Request(scope, receive, send)
         if request.method != "OPTIONS":
-            caller_of(request).may(right)
-        return await endpoint(request)
-
-    return Route(path, guarded, methods=list(methods), name=name)
+            caller_of(request).may(self.right)
+        answer = await self.endpoint(request)
+        await answer(scope, receive, send)

@@ -12,6 +12,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingest.problems import ProblemError, reply
@@ -40,7 +41,8 @@ class Requests:
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         facts: dict[str, Any] = {}
         scope.setdefault("state", {})["facts"] = facts
-        status, begun = CLIENT_GONE, time.monotonic()
+        status: int | None = None
+        begun = time.monotonic()
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -51,40 +53,32 @@ class Requests:
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._run(scope, receive, answer, facts)
+                await self.app(scope, receive, answer)
+            except ClientDisconnect:
+                pass
+            except (Exception, asyncio.CancelledError) as error:
+                if status is not None:
+                    raise
+                await self._answer(error, facts)(scope, receive, answer)
             finally:
                 log.info(
                     "request_served",
                     method=scope["method"],
                     path=scope["path"],
-                    status=status,
+                    status=CLIENT_GONE if status is None else status,
                     seconds=round(time.monotonic() - begun, 4),
                     **facts,
                 )
 
-    async def _run(self, scope: Scope, receive: Receive, send: Send, facts: dict[str, Any]) -> None:
-        started = False
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, receive, watched)
-        except ClientDisconnect:
-            return
-        except (Exception, asyncio.CancelledError) as error:
-            if started:
-                raise
-            problem = _problem_of(error)
-            facts["code"] = problem.code
-            if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                log.exception("request_failed", code=problem.code, exc_info=error)
-            answer = reply(problem, None if self.production else _inside(error))
-            if isinstance(error, HTTPException) and error.headers:
-                answer.headers.update(error.headers)
-            await answer(scope, receive, send)
+    def _answer(self, error: BaseException, facts: dict[str, Any]) -> Response:
+        problem = _problem_of(error)
+        facts["code"] = problem.code
+        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("request_failed", code=problem.code, exc_info=error)
+        answer = reply(problem, None if self.production else _inside(error))
+        if isinstance(error, HTTPException) and error.headers:
+            answer.headers.update(error.headers)
+        return answer
 
 
 def _problem_of(error: BaseException) -> ProblemError:

@@ -1,6 +1,7 @@
 """uvicorn with bounds it does not have itself: on a request's head, and on how uploads end when the server does."""
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -85,6 +86,8 @@ def serve(app: ASGIApp, host: str, port: int, farewell: Callable[[], None]) -> N
         timeout_graceful_shutdown=FINISHING,
         limit_concurrency=MOST_CONNECTIONS,
     )
+    gc.collect()
+    gc.freeze()  # what was imported lives as long as we do: no collection need look at it again
     # uvicorn ends with the signal it got. Python's own way with SIGINT would wait for threads that a hung S3 holds.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     Server(config, farewell).run()
