@@ -63,6 +63,8 @@ class Probe:
     """Timestamp of the container's first sample; an MPEG-TS rarely starts at 0."""
     video_start: float = 0.0
     """Timestamp of the video stream's first sample."""
+    video_delay: float = 0.0
+    """By how much too late a decoder times pictures, in a container (AVI) that has no times for when they are shown."""
     frame_rate: str | None = None
     """Average frames per second, exact: `30000/1001`."""
     nominal_rate: str | None = None

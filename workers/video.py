@@ -180,7 +180,8 @@ def _constant_rate(source: Source, probe: Probe, video: VideoPlan, span: tuple[i
     filled = {"start_time": f"{float(begins):.6f}"} if late else {}
     if source.cut:
         filled["eof_action"] = "pass"  # ffmpeg 5.1 does not always know how long the last frame is shown
-    frames = _counted_from(zero(source, probe, video), stream, "setpts").filter("fps", fps=video.rate, **filled)
+    first = zero(source, probe, video) + Fraction(probe.video_delay).limit_denominator(10**6)
+    frames = _counted_from(first, stream, "setpts").filter("fps", fps=video.rate, **filled)
     ends = {"start_pts": start, **({} if stop is None else {"end_pts": stop})}
     return frames.filter("trim", **ends)
 

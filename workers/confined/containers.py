@@ -91,6 +91,11 @@ def start(stream: VideoStream) -> float:
     return float((stream.start_time or 0) * (stream.time_base or 0))
 
 
+def since(stream: VideoStream, earlier: int | None, later: int | None) -> float:
+    """The seconds between two timestamps; 0 if there are not two."""
+    return 0.0 if earlier is None or later is None else float((later - earlier) * (stream.time_base or 0))
+
+
 def duration(container: InputContainer, stream: VideoStream) -> tuple[float, float] | None:
     """Seconds that the file and its video stream last; None if even reading all of it does not tell.
 

@@ -55,7 +55,7 @@ def inspect_film(path: Path, limits: Limits) -> Probe:
         if broken is not None and limits.truncated == "reject":
             raise RefusedError(TRUNCATED)
         try:
-            picture = _first_picture(container, stream, limits)
+            picture, delay = _first_picture(container, stream, limits)
             lasts = containers.duration(container, stream)
         except MemoryError:
             raise
@@ -63,7 +63,8 @@ def inspect_film(path: Path, limits: Limits) -> Probe:
             raise RefusedError("video_undecodable") from error
         if lasts is None:
             raise RefusedError("duration_unknown")
-        probe = replace(_shown(declared, stream, picture), duration=lasts[0], video_duration=lasts[1])
+        shown = replace(_shown(declared, stream, picture), video_delay=delay)
+        probe = replace(shown, duration=lasts[0], video_duration=lasts[1])
         if broken is not None:
             probe = replace(probe, duration=broken, video_duration=broken, warnings=(TRUNCATED,))
         return _admitted(probe, limits)
@@ -111,18 +112,22 @@ def _declared(container: InputContainer, stream: VideoStream, path: Path) -> Pro
     )
 
 
-def _first_picture(container: InputContainer, stream: VideoStream, limits: Limits) -> VideoFrame:
+def _first_picture(container: InputContainer, stream: VideoStream, limits: Limits) -> tuple[VideoFrame, float]:
+    """It, and by how many seconds it came after its own packet, where the container does not say when it is shown."""
+    begun: int | None = None
     codec = stream.codec_context
     codec.thread_count = 1
     codec.options = {"max_pixels": str(limits.pixels)}  # the stream may not keep to what the container declared
     for count, packet in enumerate(container.demux(stream)):
+        begun = packet.dts if packet.is_keyframe else begun
         try:
             pictures = packet.decode()
         except av.error.InvalidDataError:
             pictures = []
         for picture in pictures:
             if isinstance(picture, VideoFrame):
-                return picture
+                untimed = container.format.name == "avi"
+                return picture, containers.since(stream, begun, picture.dts) if untimed else 0.0
         if count > _PATIENCE:
             break
     raise RefusedError("video_undecodable")
