@@ -16,14 +16,13 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-from pipeline.changes import Change, Check, Key, RefusedError, Row, Update, apply, ensure_runnable, holds
-from pipeline.errors import PermanentError, UnavailableError
+from pipeline.adapters.sqlite_turns import Turn, read
+from pipeline.changes import Change, Key, Row, Update, ensure_runnable
+from pipeline.errors import UnavailableError
 
 MEMORY = ":memory:"
-MOST_BYTES = 400 * 1024
-"""DynamoDB's limit of an item, kept here so that nothing works on a laptop only."""
 
 _BUSY_SECONDS = 5.0
 _EXPIRY_CHANCE = 0.01
@@ -71,49 +70,6 @@ SELECT row FROM tasks
 WHERE json_extract(row, '$.deadShard') = ? AND json_extract(row, '$.deadShard') IS NOT NULL
 ORDER BY json_extract(row, '$.deadAt')
 """
-_READ = {
-    "media": "SELECT row FROM media WHERE id = ?",
-    "tasks": "SELECT row FROM tasks WHERE mediaId = ? AND task = ?",
-}
-_STORE = {
-    "media": "INSERT INTO media (id, row) VALUES (?, ?) ON CONFLICT DO UPDATE SET row = excluded.row",
-    "tasks": "INSERT INTO tasks (mediaId, task, row) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET row = excluded.row",
-}
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-@dataclass(eq=False)
-class _Turn:
-    """One transaction, and how it ended: with the rows after it, or with an error."""
-
-    changes: Sequence[Change]
-    rows: list[Row | None] = field(default_factory=list)
-    error: Exception | None = None
-    over: bool = False
-
-    def run(self, connection: sqlite3.Connection) -> None:
-        """Write all or nothing; what is wrong with this one alone must not keep others from being committed."""
-        try:
-            self.rows, texts = self._outcome(connection)
-        except sqlite3.Error:
-            raise
-        except Exception as error:  # noqa: BLE001 - raised to whoever asked
-            self.error = error
-            return
-        for change, text in zip(self.changes, texts, strict=True):
-            if text is not None:
-                connection.execute(_STORE[change.key.table], (*_names(change.key), text))
-
-    def _outcome(self, connection: sqlite3.Connection) -> tuple[list[Row | None], list[str | None]]:
-        found = [_read(connection, change.key) for change in self.changes]
-        pairs = list(zip(self.changes, found, strict=True))
-        failed = {index: row for index, (change, row) in enumerate(pairs) if not holds(change.condition, row)}
-        if failed:
-            raise RefusedError(failed)
-        rows = [apply(change, row) for change, row in pairs]
-        return rows, [
-            None if isinstance(change, Check) else _text(row) for change, row in zip(self.changes, rows, strict=True)
-        ]
 
 
 @dataclass(frozen=True)
@@ -126,7 +82,7 @@ class SqliteRecords:
 
     path: Path | str
     _idle: deque[sqlite3.Connection] = field(default_factory=deque, repr=False, compare=False)
-    _turns: deque[_Turn] = field(default_factory=deque, repr=False, compare=False)
+    _turns: deque[Turn] = field(default_factory=deque, repr=False, compare=False)
     _writing: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -141,7 +97,7 @@ class SqliteRecords:
     def get(self, key: Key) -> Row | None:
         """The row, as the last commit left it."""
         with self._connection() as connection:
-            return _read(connection, key)
+            return read(connection, key)
 
     def update(self, change: Update) -> Row:
         """Run one change and return the new row."""
@@ -215,7 +171,7 @@ class SqliteRecords:
     def _run(self, changes: Sequence[Change]) -> list[Row | None]:
         """Wait for the lock; whoever has it runs the transactions of all who wait, and commits them at once."""
         ensure_runnable(changes)
-        turn = _Turn(changes)
+        turn = Turn(changes)
         self._turns.append(turn)
         with self._writing:
             if not turn.over:
@@ -225,7 +181,7 @@ class SqliteRecords:
         return turn.rows
 
     def _commit(self) -> None:
-        turns: list[_Turn] = []
+        turns: list[Turn] = []
         try:
             with self._transaction() as connection:
                 for turn in self._waiting():
@@ -244,7 +200,7 @@ class SqliteRecords:
             for turn in turns:
                 turn.over = True
 
-    def _waiting(self) -> Iterator[_Turn]:
+    def _waiting(self) -> Iterator[Turn]:
         """Those who wait now; who comes later is not waited for."""
         for _ in range(len(self._turns)):
             yield self._turns.popleft()
@@ -284,19 +240,3 @@ class SqliteRecords:
                 time.sleep(0.01)
             else:
                 return connection
-
-
-def _read(connection: sqlite3.Connection, key: Key) -> Row | None:
-    found = connection.execute(_READ[key.table], _names(key)).fetchone()
-    return None if found is None else cast("dict[str, Any]", json.loads(found[0]))
-
-
-def _names(key: Key) -> tuple[str, ...]:
-    return (key.hash,) if key.range is None else (key.hash, key.range)
-
-
-def _text(row: Row | None) -> str:
-    text = _ENCODER.encode(row)
-    if len(text.encode()) > MOST_BYTES:
-        raise PermanentError("record_too_large", "There is more to say about this file than can be kept.")
-    return text
