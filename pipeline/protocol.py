@@ -119,10 +119,14 @@ def dead(task: Task, now: int, reason: str, error: str) -> Update:
     return _end(task, TaskStatus.DEAD, _letter(task, now) | {"reason": reason, "lastError": error})
 
 
-def bury(seen: Task, now: int, attempts: int, reason: str) -> Update:
-    """Any worker may do this to a row that crashes have emptied of attempts and that nobody holds."""
+def bury(seen: Task, now: int, attempts: int, reason: str, error: str) -> Update:
+    """Any worker may do this to a row that crashes have emptied of attempts and that nobody holds.
+
+    The `error` is for a row whose holders never came to say one.
+    """
     condition = Every((Compare("epoch", "=", seen.epoch), _spent(attempts), _due(now)))
-    end = {"status": TaskStatus.DEAD.value, "reason": reason} | _letter(seen, now)
+    said = {"reason": reason, "lastError": seen.last_error or error}
+    end = {"status": TaskStatus.DEAD.value} | said | _letter(seen, now)
     return Update(task_key(seen.media_id, seen.key), condition, set=end, add={"epoch": 1}, remove=_OFF_INDEX)
 
 

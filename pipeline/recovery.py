@@ -29,7 +29,7 @@ def bury(ledger: Ledger, media_id: str, key: str) -> bool:
     error = f"Processing {'stopped' if crashed else 'failed'} too often."
     step = advance(media, Died(key, reason, error), now, ledger.site) or Step(media)
     try:
-        ledger.records.write([protocol.bury(seen, now, attempts, reason), *ledger.changes(media, step, now)])
+        ledger.records.write([protocol.bury(seen, now, attempts, reason, error), *ledger.changes(media, step, now)])
     except RefusedError:
         return False  # somebody moved first; what is still owed is hinted again
     ledger.hint(step.media, step.insert)

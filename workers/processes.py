@@ -46,7 +46,7 @@ class Children:
     `run` leave the processor to others. Without a `place` they reach what their user does.
     """
 
-    grace: float = 5.0
+    grace: float = 0.2  # an ffmpeg that is asked to end first encodes what it holds, for seconds, and nobody wants that
     memory: int | None = None
     elsewhere: bool = False
     pool: Pool = field(default_factory=Pool)

@@ -129,10 +129,13 @@ class Receiver:
 
 async def _status(reader: StreamReader) -> int:
     """The status of the answer; 1xx ones come before it (RFC 9110, section 15.2)."""
-    while True:
+    left = _LONGEST_HEAD
+    while left > 0:
         head = await reader.readuntil(b"\r\n\r\n")
+        left -= len(head)
         match = _STATUS.match(head)
         if match is None:
             raise ValueError("no HTTP answer")
         if int(match[1]) not in _PRELIMINARY:
             return int(match[1])
+    raise ValueError("nothing but preliminary answers")

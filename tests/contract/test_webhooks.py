@@ -125,6 +125,14 @@ def test_an_answer_that_is_none_is_a_failure(answer: bytes) -> None:
         Receiver(f"http://127.0.0.1:{port}/", (OLD,), private=True).send(MESSAGE)
 
 
+def test_preliminary_answers_without_end_are_a_failure_soon() -> None:
+    with (
+        answering(b"HTTP/1.1 102 Processing\r\n\r\n" * 10_000) as port,
+        pytest.raises(UndeliveredError, match="nothing but preliminary answers"),
+    ):
+        Receiver(f"http://127.0.0.1:{port}/", (OLD,), private=True).send(MESSAGE)
+
+
 def test_a_drip_of_bytes_does_not_hold_us(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapter, "TIMEOUT", 1.0)
     begun = time.monotonic()
@@ -137,6 +145,15 @@ def test_the_body_of_an_answer_is_not_read() -> None:
     endless = b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + b"x" * 1000
     with answering(endless) as port:
         Receiver(f"http://127.0.0.1:{port}/", (OLD,), private=True).send(MESSAGE)
+
+
+@pytest.mark.parametrize(
+    "host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0", "localhost", "[::ffff:7f00:1]"]
+)
+def test_another_way_to_write_this_machine_is_this_machine(hooks: Hooks, host: str) -> None:
+    with pytest.raises(UndeliveredError, match="not a public one"):
+        Receiver(hooks.url(host), (OLD,)).send(MESSAGE)
+    assert hooks.deliveries == []
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,16 @@ def given_back(env: dict[str, str], media_id: str, key: str) -> bool:
     return task is not None and (task.status, task.attempts, task.retry_at) == (TaskStatus.PENDING, 0, 0)
 
 
+def test_a_chunk_is_given_back_with_its_encoder_gone(env: dict[str, str], server: Ingest, tmp_path: Path) -> None:
+    film = builders.video(tmp_path / "a.mp4", (1280, 720), seconds=10, options=("-preset", "ultrafast")).read_bytes()
+    media_id = upload(server, "deploy-film", film, "a.mp4").json()["mediaId"]
+    with worker(env, tmp_path, "images"), worker(env, tmp_path / "video", "video-short") as process:
+        wait_for(lambda: running(env, media_id, "transcode#0000"), 60)
+        process.send_signal(signal.SIGTERM)
+        process.wait(GRACE)
+    assert given_back(env, media_id, "transcode#0000")
+
+
 def test_a_deploy_does_not_wait_for_an_s3_that_hangs(
     env: dict[str, str], server: Ingest, s3: Backend, tmp_path: Path
 ) -> None:

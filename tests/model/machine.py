@@ -238,7 +238,7 @@ def _requests(state: State) -> Iterator[tuple[str, State]]:
 def _burials(state: State) -> Iterator[tuple[str, State]]:
     for key, slot in state.rows:
         if slot.spent:
-            bury = protocol.bury(slot.task, NOW, ATTEMPTS, "crashed")
+            bury = protocol.bury(slot.task, NOW, ATTEMPTS, "crashed", "")
             step = _advanced(state.media, Died(key, "crashed", "")) or Step(state.media.media)
             yield f"bury {key}", _settled(_apply(state, bury), step)
 

@@ -212,7 +212,8 @@ def test_crashes_alone_exhaust_a_task_and_the_media_fails_as_crashed() -> None:
     assert recovery.bury(world.ledger, media.id, "validate")
     assert not recovery.bury(world.ledger, media.id, "validate")
     assert (world.media(media.id).status, world.media(media.id).reason) == (Status.FAILED, "crashed")
-    assert world.task(media.id, "validate").status is TaskStatus.DEAD
+    letter = world.task(media.id, "validate")
+    assert (letter.status, letter.last_error) == (TaskStatus.DEAD, "Processing stopped too often.")
 
 
 def test_releases_never_exhaust_a_task() -> None:

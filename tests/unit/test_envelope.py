@@ -14,6 +14,9 @@ from pipeline.protocol import task_key
 from pipeline.tasks import TaskStatus
 from tests.scene import BOUND, FAST, Scene, failing
 from tests.world import NO_PIECES, PIPELINE
+from workers.app import PUT_DOWN
+from workers.holding import Shift
+from workers.processes import Children
 from workers.rendering import Envelope, Turn
 from workers.tools import Tools
 
@@ -110,6 +113,12 @@ def test_a_shutdown_gives_the_task_back_at_once_with_a_hint() -> None:
     assert scene.row() == (TaskStatus.PENDING, 0)
     assert scene.world.task(scene.media_id, "validate").retry_at == 0
     assert [hint.key for hint in scene.world.inbox.take()] == ["validate"]
+
+
+def test_a_child_ends_sooner_than_its_worker_has_to_put_the_task_down() -> None:
+    shift = Shift()
+    assert Children().grace < shift.parting
+    assert 1000 * (shift.grace + shift.parting) < PUT_DOWN
 
 
 def test_after_a_shutdown_nothing_new_is_begun() -> None:
