@@ -7,12 +7,16 @@ import pytest
 
 from ops import node
 from ops.processes import CommandFailedError
+from pipeline.ladder import VideoSettings
 from pipeline.plan import plan
 from tests.chromium import BROWSER, browsing, site
-from tests.films import PROGRAMS, Darkroom, Film, chunked, other_build
+from tests.films import PROGRAMS, Config, Darkroom, Film, chunked, other_build
 from tests.footage import counted
 
 HERE = Path(__file__).parent
+REGULAR = ("-g", "50", "-keyint_min", "50", "-sc_threshold", "0", "-bf", "2")
+COPIED = Config(video=VideoSettings(mp4=180, chunk=4))
+"""With the original's own picture as the largest rung."""
 PATIENCE = 240
 """Seconds for the whole of it, on a machine that is busy."""
 
@@ -28,10 +32,10 @@ def library() -> Path:
     return HERE / "node_modules" / "hls.js" / "dist" / "hls.min.js"
 
 
-def film(folder: Path, *programs: str) -> Film:
+def film(folder: Path, *programs: str, config: Config) -> Film:
     """Twelve seconds in three chunks, each made by the next of the programs."""
-    source = counted(folder / "film.mp4", seconds=12)
-    rooms = [Darkroom(program, source, folder / "out", chunked(4)) for program in programs]
+    source = counted(folder / "film.mp4", seconds=12, options=REGULAR if config == COPIED else ())
+    rooms = [Darkroom(program, source, folder / "out", config) for program in programs]
     probe = rooms[0].probe
     made = plan(probe, rooms[0].config)
     for number, part in enumerate(made.parts):
@@ -39,10 +43,12 @@ def film(folder: Path, *programs: str) -> Film:
     return Film(folder / "out" / "stored", probe, made)
 
 
-@pytest.mark.parametrize("builds", [1, 2])
-def test_it_plays_switches_and_seeks(library: Path, tmp_path: Path, builds: int) -> None:
+@pytest.mark.parametrize(("builds", "config"), [(1, chunked(4)), (2, chunked(4)), (1, COPIED)])
+def test_it_plays_switches_and_seeks(library: Path, tmp_path: Path, builds: int, config: Config) -> None:
     programs = [PROGRAMS[0], other_build(PROGRAMS[0], tmp_path)][:builds]
-    made = film(tmp_path, *programs)
+    made = film(tmp_path, *programs, config=config)
+    assert made.video.copied is (config == COPIED)
+    assert len(list(made.rungs["180p"].parent.glob("copied-*.m4s"))) == (3 if config == COPIED else 0)
     assert made.rungs["180p"].read_text().count("#EXT-X-DISCONTINUITY") == 2 * (builds - 1)
     files = {"hls.js": library, "player.html": HERE / "player.html", "film": made.hls.parent}
     root = tmp_path / "root"

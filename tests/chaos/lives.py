@@ -11,12 +11,14 @@ from pipeline.adoption import adopt
 from pipeline.backfill import Wanted, owe
 from pipeline.events import Died
 from pipeline.media import Media, Status
+from pipeline.plan import Plan
 from pipeline.ports import Label
 from pipeline.protocol import Lease
 from pipeline.tasks import Hint
 from tests.chaos.mortal import Mortal
 from tests.serving import wait_for
 from tests.world import new_media
+from workers.running import of
 
 MIB = 2**20
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -52,11 +54,15 @@ def photo(mortal: Mortal) -> None:
 
 
 def video(mortal: Mortal) -> None:
-    """Poster, sound, picture and package."""
+    """Poster, sound, picture and package.
+
+    The picture is copied: its packets are read to see that it can be, and it is decoded as a proof. One that is encoded
+    has the same points, but for those.
+    """
     media_id = mortal.upload("clip.mp4")
     mortal.testify(acknowledged=media_id)
     mortal.work()
-    _assert_ready(mortal, str(media_id))
+    assert of(Plan.from_dict(_assert_ready(mortal, str(media_id)).plan or {})).copied
 
 
 def large(mortal: Mortal) -> None:
@@ -240,11 +246,12 @@ LIVES: Mapping[str, Life] = MappingProxyType(
 )
 
 
-def _assert_ready(mortal: Mortal, media_id: str) -> None:
+def _assert_ready(mortal: Mortal, media_id: str) -> Media:
     """A life that is not whole has not met all points."""
     media = mortal.plain.ledger.read(media_id)
     assert media is not None
     assert media.status is Status.READY
+    return media
 
 
 def _one_turn(mortal: Mortal) -> None:
