@@ -54,15 +54,25 @@ def test_a_large_upload_takes_little_memory(server: Ingest, bucket: Bucket) -> N
     assert server.peak() < MOST
 
 
-def test_two_hundred_clients_on_thin_lines_all_finish(ingest_env: dict[str, str], tmp_path: Path) -> None:
-    """50 KB/s each, as a phone has it; the photos are small so that it takes seconds."""
-    body = form([field("projectId", "thin"), file(PNG + bytes(100_000))])
+@pytest.mark.parametrize(
+    ("clients", "size", "rate", "most"),
+    [(200, 100_000, 1000 * MB, MOST), (200, 900_000, 40 * MB, CROWDED), (32, 6 * MB, 40 * MB, CROWDED)],
+)
+def test_clients_on_thin_lines_all_finish_though_there_is_not_room_for_all(
+    ingest_env: dict[str, str], s3: Backend, tmp_path: Path, clients: int, size: int, rate: int, most: int
+) -> None:
+    """Each sends for two seconds, as phones do for minutes; `rate` is that of S3. Who finds no room waits, unread."""
+    body = form([field("projectId", "thin"), file(PNG + bytes(size))])
     head = (
         f"POST /api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}"
     )
-    with ingest(tmp_path, ingest_env) as running:
-        assert slow.send(running.port, slow.Crowd(200, 50_000), head.encode() + b"\r\n\r\n" + body) == 200
-        assert running.peak() < MOST
+    with (
+        Proxy(int(s3.url.rpartition(":")[2]), rate=rate) as storage,
+        ingest(tmp_path, {**ingest_env, "AWS_ENDPOINT_URL_S3": storage.url}) as running,
+    ):
+        crowd = slow.Crowd(clients, size // 2)
+        assert slow.send(running.port, crowd, head.encode() + b"\r\n\r\n" + body) == clients
+        assert running.peak() < most, running.peak()
 
 
 @pytest.mark.parametrize(("uploads", "most"), [(1, MOST), (8, MOST), (25, CROWDED)])
