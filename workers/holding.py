@@ -148,6 +148,7 @@ class Shift:
             self._held.add(holding)
         if self._closed.is_set():
             holding.end(ReleasedError())
+            self._put_down(holding, 0.0)
         try:
             with holding:
                 yield holding
@@ -162,6 +163,9 @@ class Shift:
             held = set(self._held)
         for holding in held:
             wait = 0.0 if holding.task.queue.startswith("video") else self.grace
-            timer = threading.Timer(wait, holding.give_up, [self.parting])
-            timer.daemon = True
-            timer.start()
+            self._put_down(holding, wait)
+
+    def _put_down(self, holding: Holding, wait: float) -> None:
+        timer = threading.Timer(wait, holding.give_up, [self.parting])
+        timer.daemon = True
+        timer.start()

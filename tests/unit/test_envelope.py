@@ -13,6 +13,7 @@ from pipeline.media import Status
 from pipeline.protocol import task_key
 from pipeline.tasks import TaskStatus
 from tests.scene import BOUND, FAST, Scene, failing
+from tests.serving import wait_for
 from tests.world import NO_PIECES, PIPELINE
 from workers.app import PUT_DOWN
 from workers.holding import Shift
@@ -113,6 +114,29 @@ def test_a_shutdown_gives_the_task_back_at_once_with_a_hint() -> None:
     assert scene.row() == (TaskStatus.PENDING, 0)
     assert scene.world.task(scene.media_id, "validate").retry_at == 0
     assert [hint.key for hint in scene.world.inbox.take()] == ["validate"]
+
+
+@pytest.mark.parametrize("begun", ["before", "after"])
+def test_a_shutdown_gives_back_what_waits_for_somebody_who_does_not_answer(begun: str) -> None:
+    working, answer = threading.Event(), threading.Event()
+
+    def work(_: Turn) -> None:
+        working.set()
+        answer.wait(30)
+
+    scene = Scene(work, shift=Shift(grace=0.0, parting=0.1))
+    worker = threading.Thread(target=scene.take)
+    if begun == "after":
+        scene.shift.close()
+    worker.start()
+    assert working.wait(10)
+    scene.shift.close()
+    wait_for(lambda: scene.row() == (TaskStatus.PENDING, 0), 10)
+    assert worker.is_alive()
+    answer.set()
+    worker.join(10)
+    assert scene.row() == (TaskStatus.PENDING, 0)
+    assert "validate" in [hint.key for hint in scene.world.inbox.take()]
 
 
 def test_a_child_ends_sooner_than_its_worker_has_to_put_the_task_down() -> None:
