@@ -13,7 +13,9 @@ from benchmarks.rig.uploading import Work, upload
 from benchmarks.rig.wire import Sample, Wire
 
 AT_ONCE = 8
-_WARM = 6
+_WARM = 40
+"""Photos before the first that counts: compilers are at work, above all that of DynamoDB Local, new in each round."""
+_OFTEN, _SELDOM = 0.02, 0.2  # seconds between looks: where one photo's time counts, and where all photos' together
 
 Started = Callable[[Path], AbstractContextManager[App]]
 
@@ -56,7 +58,7 @@ def latency(folder: Path, started: Started, photo: Path, times: int) -> list[flo
     with started(folder) as app, Wire(app.port) as wire:
         for number in range(times + 2):
             answer = form(wire, body)
-            ready = app.wait(media_of(answer)) - answer.last_byte
+            ready = app.wait(media_of(answer), _OFTEN) - answer.last_byte
             if number > 1:  # everybody is awake
                 found.append(ready)
     return found
@@ -87,7 +89,7 @@ def show(title: str, trips: Mapping[str, Sequence[Trip]], anchor: str) -> dict[s
 def _through(app: App, bodies: Sequence[Sample]) -> None:
     work = Work("photos", len(bodies), 0, min(AT_ONCE, len(bodies)), ".jpg")
     for timing in upload(app.port, doors.form, bodies, work):
-        app.wait(media_of(timing.answer))
+        app.wait(media_of(timing.answer), _SELDOM)
 
 
 def _sample(path: Path) -> Sample:

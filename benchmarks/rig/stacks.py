@@ -19,7 +19,6 @@ from pipeline.config import load
 from pipeline.renditions import Still
 from tests import stack
 
-_LOOK = 0.02
 _PATIENCE = 300.0
 PEER = "Express + multer-s3 + BullMQ + sharp"
 OURS = "Darkroom, `make run`"
@@ -37,8 +36,11 @@ class App:
         """All of them."""
         return [pid for pids in self.roles.values() for pid in pids]
 
-    def wait(self, media_id: str) -> float:
-        """When the media was seen to be ready, by `time.monotonic`; raises RuntimeError when it will not be."""
+    def wait(self, media_id: str, look: float) -> float:
+        """When the media was seen to be ready, by `time.monotonic`; raises RuntimeError when it will not be.
+
+        It is looked at every `look` seconds, each time a request that costs the application and its database.
+        """
         deadline = time.monotonic() + _PATIENCE
         with Wire(self.port) as wire:
             while time.monotonic() < deadline:
@@ -47,7 +49,7 @@ class App:
                     return time.monotonic()
                 if status in stack.SETTLED:
                     break
-                time.sleep(_LOOK)
+                time.sleep(look)
         raise RuntimeError(f"{media_id} is not ready")
 
 
