@@ -110,6 +110,8 @@ def upright(image: Image.Image, order: Order) -> Image.Image:
 
 def bare(image: Image.Image, order: Order) -> Image.Image:
     """Copy the pixels alone, with the profile that they need: position, camera and owner stay behind."""
+    if type(image) is Image.Image and not image.info:  # no file's, and nothing but pixels already
+        return image
     clean = Image.new(image.mode, image.size)
     clean.paste(image)
     clean.info = {PROFILE: image.info[PROFILE]} if order.profile and PROFILE in image.info else {}
