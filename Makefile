@@ -1,6 +1,6 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: help run demo test keys chaos soak memory heavy long bench-redelivery bench-fairness bench-video bench-ingest bench-encoders bench-warm bench-images bench-streaming check format compose-test clean dead redrive replay orphans backfill contact-sheet
+.PHONY: help run demo test keys chaos soak memory heavy long bench-redelivery bench-fairness bench-video bench-video-large bench-ingest bench-encoders bench-warm bench-images bench-streaming check format compose-test clean dead redrive replay orphans backfill contact-sheet
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
@@ -57,8 +57,11 @@ bench-images: $(VENV) ## Measure stills beside sharp, pyvips, ImageMagick, Pillo
 bench-streaming: $(VENV) ## Measure what libvips saves of a photo's stills (FILES="a.jpg b.jpg")
 	@exec .venv/bin/python -m benchmarks.streaming $(FILES) $(ARGS)
 
-bench-video: $(VENV) ## Measure what the ladder costs and how it looks, beside others (ARGS="--size 3840x2160 --seconds 16 --parts ladders"; CORPUS_DIR)
+bench-video: $(VENV) ## Measure what the ladder costs and how it looks, beside others (ARGS="--parts ladders workers"; CORPUS_DIR)
 	@exec .venv/bin/python -m benchmarks.video $(ARGS)
+
+bench-video-large: $(VENV) ## Measure what the ladder of a 4K film costs
+	@exec .venv/bin/python -m benchmarks.video --size 3840x2160 --seconds 16 --parts ladders $(ARGS)
 
 check: $(VENV) ## Check style, types and the contracts between packages
 	.venv/bin/ruff check

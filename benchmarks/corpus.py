@@ -46,7 +46,8 @@ def compare(rules: Pipeline, folder: Path) -> None:
         means[path.name] = (min(rung.width, rung.height), mean(values))
         print(f"VMAF of {path.name}, {name}: mean {mean(values):.2f}, least {min(values):.2f}", flush=True)
     full = [value for side, value in means.values() if side >= FULL]
-    print(f"VMAF at default settings: {len(means)} films, of 1080p at least {min(full, default=0):.2f}", flush=True)
+    least = f"of 1080p at least {min(full):.2f}" if full else "none of 1080p"
+    print(f"VMAF at default settings: {len(means)} films, {least} (target: >= 90)", flush=True)
 
 
 def _lossless(made: Plan) -> Plan:

@@ -38,11 +38,13 @@ def compare(film: Path, folder: Path) -> None:
             both, chunks = encoded(stack, records, silent)
             share = hand.committed("transcode")
             least = min(share, len(chunks) - share) / len(chunks)
-            print(f"2 workers: wall {both:.2f}, least share {least:.0%} of {len(chunks)} chunks", flush=True)
-            print(f"gain of the second: ratio {alone / both:.2f}, cores {os.cpu_count()}", flush=True)
+            shared = f"least share {least:.0%} of {len(chunks)} chunks (target: >= 30 %)"
+            print(f"2 workers: wall {both:.2f}, {shared}", flush=True)
+            print(f"gain of the second: ratio {alone / both:.2f}, cores {os.cpu_count()} (target: >= 1.8)", flush=True)
             wall, chunks = encoded(stack, records, silent, victim=hand, after=both / len(chunks))
         again = sum(chunk.epoch - 1 for chunk in chunks)
-        print(f"kill -9 in mid-chunk: {again} of {len(chunks)} chunks encoded again, wall {wall:.2f}", flush=True)
+        lost = f"{again} of {len(chunks)} chunks encoded again, wall {wall:.2f} (target: at most 1)"
+        print(f"kill -9 in mid-chunk: {lost}", flush=True)
 
 
 def encoded(
