@@ -1,9 +1,7 @@
 """A real Chromium, if there is one, and pages for it that tell how it went."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +11,8 @@ from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import Any, NamedTuple
+
+from tests.started import started
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -60,14 +60,6 @@ def site(root: Path) -> Iterator[Site]:
 @contextmanager
 def browsing(url: str, profile: Path) -> Iterator[None]:
     """Open the page; `profile` is a folder for the browser alone."""
-    process = subprocess.Popen(
-        [str(BROWSER), *FLAGS, f"--user-data-dir={profile}", url],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
+    command = [str(BROWSER), *FLAGS, f"--user-data-dir={profile}", url]
+    with started(command, grace=0, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
         yield
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.serving import wait_for
 from tests.stack import ROOT, STARTING, STOPPING, Running
+from tests.started import started
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,11 @@ def hired(stack: Running, queue: str, folder: Path) -> Iterator[Hand]:
     scratch = folder / "scratch"
     env = {**stack.env, "PATH": os.environ["PATH"], "LOG_FORMAT": "json", "SCRATCH_DIR": str(scratch)}
     log = folder / "log"
-    with log.open("wb") as output:
-        argv = [sys.executable, "-m", "ops.cli", "worker", queue]
-        process = subprocess.Popen(argv, cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True)
-    try:
+    command = [sys.executable, "-m", "ops.cli", "worker", queue]
+    with (
+        log.open("wb") as output,
+        started(command, grace=STOPPING, cwd=ROOT, env=env, stdout=output, stderr=output) as process,
+    ):
         wait_for(lambda: any(scratch.glob("worker-*")) or process.poll() is not None, STARTING)
         assert process.poll() is None, log.read_text()
         yield Hand(process, log)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            process.wait(STOPPING)

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from ops import ports, servers
+from tests.started import started
 from tests.web import web
 
 ROOT = Path(__file__).parents[1]
@@ -65,18 +66,15 @@ def ingest(folder: Path, env: dict[str, str], *, prompt: str = "60s") -> Iterato
         **env,
     }
     log = folder / "ingest.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ingest.app"], cwd=ROOT, env=whole, stdout=output, stderr=output
-        )
-    server = Ingest(process, f"http://127.0.0.1:{port}", log)
-    try:
+    command = [sys.executable, "-m", "ingest.app"]
+    with (
+        log.open("ab") as output,
+        started(command, cwd=ROOT, env=whole, stdout=output, stderr=output) as process,
+    ):
+        server = Ingest(process, f"http://127.0.0.1:{port}", log)
         wait_for(lambda: process.poll() is not None or _answers(server.url), STARTING)
         assert process.poll() is None, log.read_text()
         yield server
-    finally:
-        if process.poll() is None:
-            server.stop()
 
 
 def wait_for(condition: Callable[[], object], bound: float = 15.0) -> None:

@@ -1,7 +1,6 @@
 """`darkroom run` as a person runs it, in a folder of its own, and short names for what its users do."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from pipeline.config import load
 from pipeline.settings import read_settings
 from tests.backends import unavailable
 from tests.serving import wait_for
+from tests.started import started
 from tests.web import web
 
 ROOT = Path(__file__).parents[1]
@@ -99,17 +99,14 @@ def running(run_dir: Path, **settings: str) -> Iterator[Running]:
     url = f"http://127.0.0.1:{next(ports.free())}"
     env = {**servers.plain_environment(), "PORT": url.rpartition(":")[2], "RUN_DIR": str(run_dir), **settings}
     log = run_dir / "run.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ops.cli", "run"], cwd=ROOT, env=env, stdout=output, stderr=output
-        )
-    try:
+    command = [sys.executable, "-m", "ops.cli", "run"]
+    with (
+        log.open("ab") as output,
+        started(command, grace=STOPPING, cwd=ROOT, env=env, stdout=output, stderr=output) as process,
+    ):
         wait_for(lambda: process.poll() is not None or f"ready: {url}" in log.read_text(), STARTING)
         assert process.poll() is None, log.read_text()
         yield Running(process, url, RunDir(run_dir), log)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(STOPPING)
     assert leftovers.find(run_dir) == []
 
 

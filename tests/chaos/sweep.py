@@ -1,8 +1,6 @@
 """The sweep: every life is lived once to its end, then once for each point on its way, to there; then all recover."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -26,6 +24,7 @@ from tests.chaos.autopsy import Listed, Remains
 from tests.chaos.crashpoints import Point
 from tests.receiver import Hooks
 from tests.serving import wait_for
+from tests.started import started
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -167,16 +166,9 @@ class Sweep:
     @contextmanager
     def _started(self, module: str, redis_url: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         env = {**self.env, "REDIS_URL": redis_url, "SCRATCH_DIR": str(self.folder / "scratch")}
-        with (self.folder / f"{module}.log").open("ab") as log:
-            command = [sys.executable, "-m", module, *arguments]
-            process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log, process_group=0)
-        try:
+        command = [sys.executable, "-m", module, *arguments]
+        with (
+            (self.folder / f"{module}.log").open("ab") as log,
+            started(command, cwd=ROOT, env=env, stdout=log, stderr=log) as process,
+        ):
             yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)  # the victims' own processes as well
-                try:
-                    process.wait(20)
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()

@@ -20,6 +20,7 @@ from tests.faults import Faults, Plan
 from tests.frontdoor import opened, upload
 from tests.receiver import Hooks
 from tests.serving import ROOT, Ingest, ingest, wait_for
+from tests.started import started
 
 GRACE = 15.0
 """Seconds; half of Compose's `stop_grace_period`."""
@@ -40,12 +41,8 @@ def server(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Ite
 @contextmanager
 def worker(env: dict[str, str], folder: Path, queue: str, **changed: str) -> Iterator[subprocess.Popen[bytes]]:
     whole = {**servers.plain_environment(), **env, "SCRATCH_DIR": str(folder / "scratch"), **changed}
-    process = subprocess.Popen([sys.executable, "-m", "ops.cli", "worker", queue], cwd=ROOT, env=whole)
-    try:
+    with started([sys.executable, "-m", "ops.cli", "worker", queue], grace=0, cwd=ROOT, env=whole) as process:
         yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def row(env: dict[str, str], media_id: str, key: str) -> Task | None:

@@ -18,6 +18,7 @@ from tests.interruptions import CONTENT, RATE, arrived, cut, project
 from tests.multipart import CONTENT_TYPE, PNG, file, form
 from tests.proxy import Proxy
 from tests.serving import Ingest, ingest, wait_for
+from tests.started import started
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -34,8 +35,6 @@ def server(ingest_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
 def running(command: Sequence[str], folder: Path, port: int, log: Path, **env: str) -> Iterator[str]:
     """An application of the example, once it answers."""
     whole = {**servers.plain_environment(), **env, "PORT": str(port)}
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, env=whole, stdout=output, stderr=output)
     url = f"http://127.0.0.1:{port}"
 
     def answers() -> bool:
@@ -45,12 +44,12 @@ def running(command: Sequence[str], folder: Path, port: int, log: Path, **env: s
         except httpx.TransportError:
             return False
 
-    try:
+    with (
+        log.open("wb") as output,
+        started(command, cwd=folder, env=whole, stdout=output, stderr=output) as process,
+    ):
         wait_for(answers, 60)
         yield url
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def adds_a_photo(server: Ingest, url: str) -> None:

@@ -3,7 +3,6 @@
 import os
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from ops import ports
 from tests.frontdoor import MB, begun, records, rest, upload
 from tests.multipart import PNG
 from tests.serving import ROOT, Ingest, ingest, wait_for
+from tests.started import started
 from tests.web import web
 
 HEAD_TIMEOUT = "client_header_timeout 10s"
@@ -52,15 +52,11 @@ def front(nginx: str, ingest_env: dict[str, str], tmp_path_factory: pytest.TempP
         )
         (folder / "nginx.conf").write_text(whole if os.geteuid() else f"user root; {whole}")
         command = [nginx, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
-        process = subprocess.Popen(command)
-        try:
+        with started(command) as process:
             url = f"http://127.0.0.1:{port}"
             wait_for(lambda: process.poll() is not None or _answers(url))
             assert process.poll() is None, (folder / "error.log").read_text()
             yield replace(server, url=url)
-        finally:
-            process.terminate()
-            process.wait(10)
 
 
 def _answers(url: str) -> bool:

@@ -20,6 +20,7 @@ from tests.faults import Faults
 from tests.frontdoor import Bucket, opened, record, tables, upload
 from tests.serving import ROOT, Ingest, ingest, wait_for
 from tests.stack import STORES, quick
+from tests.started import started
 from tests.web import web
 
 READ_TRIES, WRITE_TRIES = 9, 3
@@ -49,14 +50,8 @@ def port_of(url: str) -> int:
 @contextmanager
 def role(env: dict[str, str], *command: str) -> Iterator[None]:
     """Run one process of the deployment."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ops.cli", *command], cwd=ROOT, env=env, stderr=subprocess.DEVNULL
-    )
-    try:
+    with started([sys.executable, "-m", "ops.cli", *command], cwd=ROOT, env=env, stderr=subprocess.DEVNULL):
         yield
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from tests.backends import Backend
 from tests.processes import session_nice
 from tests.serving import wait_for
 from tests.stack import ROOT
+from tests.started import started
 
 
 def environment(folder: Path, redis_url: str, s3: Backend) -> dict[str, str]:
@@ -36,16 +37,16 @@ def environment(folder: Path, redis_url: str, s3: Backend) -> dict[str, str]:
 def worker(queues: Sequence[str], env: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The command, once its threads hear the calls of all its queues."""
     client = redis.Redis.from_url(env["REDIS_URL"])
-    with (folder / "log").open("wb") as log:
-        argv = [sys.executable, "-m", "ops.cli", "worker", *queues]
-        process = subprocess.Popen(argv, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True)
+    command = [sys.executable, "-m", "ops.cli", "worker", *queues]
     try:
-        channels = [CALLS + queue for queue in queues]
-        wait_for(lambda: all(heard for _, heard in client.pubsub_numsub(*channels)), 60)
-        yield process
+        with (
+            (folder / "log").open("wb") as log,
+            started(command, grace=0, cwd=ROOT, env=env, stdout=log, stderr=log) as process,
+        ):
+            channels = [CALLS + queue for queue in queues]
+            wait_for(lambda: all(heard for _, heard in client.pubsub_numsub(*channels)), 60)
+            yield process
     finally:
-        process.kill()
-        process.wait()
         leftovers.end(folder)
         client.close()
 
