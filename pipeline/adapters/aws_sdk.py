@@ -22,6 +22,10 @@ from pipeline.errors import UnavailableError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_OK, _BROKEN = 200, 500
+_TALKATIVE = ("ListObjectsV2", "ListMultipartUploads", "ListParts", "DeleteObjects", "UploadPartCopy")
+"""Operations that S3 never answers without a body."""
+
 
 class Sdk:
     """One session, for any number of threads; it renews credentials that end."""
@@ -77,9 +81,9 @@ class Sdk:
         return ssl.create_default_context(cafile=bundle or get_cert_path(verify=True))
 
     def objects(self, patience: Patience) -> "S3Client":
-        """What lists and deletes."""
+        """What lists and deletes; an answer that broke off is no answer."""
         retries: Any = {"mode": "standard", "total_max_attempts": 3}
-        return self._s3(
+        client = self._s3(
             Config(
                 connect_timeout=patience.connecting,
                 read_timeout=patience.answering,
@@ -88,6 +92,9 @@ class Sdk:
                 tcp_keepalive=True,
             )
         )
+        for operation in _TALKATIVE:
+            client.meta.events.register(f"before-parse.s3.{operation}", _doubt)
+        return client
 
     def signer(self, endpoint: str | None) -> "S3Client":
         """What presigns, for those who reach S3 at that endpoint."""
@@ -104,6 +111,15 @@ class Sdk:
         styled = config.merge(Config(s3={"addressing_style": "path" if endpoint else "auto"}))
         with self._making:
             return self._session.client("s3", region_name=region, endpoint_url=endpoint, config=styled)
+
+
+def _doubt(response_dict: dict[str, Any], **_: object) -> None:
+    """Have an answer that ended with its head, or in it, asked for again: botocore would read it as an empty listing.
+
+    As botocore does it itself with errors that come under a 200.
+    """
+    if response_dict["status_code"] == _OK and not response_dict["body"]:
+        response_dict["status_code"] = _BROKEN
 
 
 class _Nothing:

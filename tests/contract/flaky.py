@@ -20,6 +20,7 @@ class Fate(Enum):
     REFUSED = auto()  # the connection is closed, the server never hears of it
     LOST = auto()  # the server did it, its reply is dropped
     CUT = auto()  # half of the reply's body comes
+    MUTE = auto()  # the reply ends with its head
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,10 @@ class _Handler(BaseHTTPRequestHandler):
             case Fate.CUT:
                 reply, content = self._asked(body)
                 self._answer(reply, content[: len(content) // 2], len(content))
+                self.close_connection = True
+            case Fate.MUTE:
+                reply, content = self._asked(body)
+                self._answer(reply, b"", len(content))
                 self.close_connection = True
             case Canned(status, content):
                 self.send_response(status)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,8 +10,9 @@ import pytest
 
 from pipeline.adapters import s3_http
 from pipeline.adapters.s3 import PART_SIZE, S3Objects
+from pipeline.adapters.s3_pieces import S3Pieces
 from pipeline.errors import AlreadyStoredError, LeaseLostError, UnavailableError
-from pipeline.ports import Label
+from pipeline.ports import Label, Source
 from tests.backends import Backend
 from tests.contract.conftest import connected
 from tests.contract.flaky import Canned, Fate, Flaky, flaky
@@ -151,6 +152,30 @@ def test_a_download_that_breaks_off_starts_again(shaky: S3Objects, proxy: Flaky,
     with pytest.raises(UnavailableError):
         shaky.fetch(f"{prefix}a", tmp_path / "b", etag)
     assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("fate", [Fate.MUTE, Fate.CUT])
+def test_an_answer_that_breaks_off_is_no_empty_list(shaky: S3Objects, proxy: Flaky, prefix: str, fate: Fate) -> None:
+    etag = shaky.put(f"{prefix}a", b"whole", JPEG)
+    upload, pieces = shaky.begin(f"{prefix}b", JPEG), S3Pieces(shaky)
+    shaky.put_part(f"{prefix}b", upload, 1, b"part")
+    source = Source(f"{prefix}a", etag, 0, 4)
+    asked: list[tuple[str, Callable[[], object], object]] = [
+        ("list-type", lambda: [each.size for each in shaky.list(prefix)], [5]),
+        ("uploads", lambda: [each.id for each in shaky.uploads(prefix)], [upload]),
+        ("uploadId", lambda: [each.size for each in pieces.parts(f"{prefix}b", upload)], [4]),
+        ("partNumber", lambda: pieces.copy_part(f"{prefix}b", upload, 2, source).size, 5),
+    ]
+    for matching, ask, told in asked:
+        proxy.spoil(fate, matching, times=2)
+        assert ask() == told
+        proxy.spoil(fate, matching, times=3)
+        with pytest.raises(UnavailableError):
+            ask()
+    proxy.spoil(fate, "list-type", times=2)
+    proxy.spoil(fate, "delete", times=2)
+    assert shaky.purge(prefix) == 2
+    assert (list(shaky.list(prefix)), list(shaky.uploads(prefix))) == ([], [])
 
 
 @pytest.mark.parametrize("status", [403, 503])
