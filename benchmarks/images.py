@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="0.1 to see that everything runs")
     given = parser.parse_args()
     begun = time.monotonic()
-    allowed = sorted(os.sched_getaffinity(0))[:2]  # the figures are of two cores
+    allowed = sorted(os.sched_getaffinity(0))[:2]  # the targets are for two cores
     os.sched_setaffinity(0, allowed)
     targets: list[Target] = []
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as name:
