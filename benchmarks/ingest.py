@@ -100,7 +100,7 @@ def whole_loop(folder: Path, work: Work, rounds: int) -> None:
 def judged(
     part: str, work: Work, ratios: Mapping[str, tuple[float, float]], laps: Mapping[str, Sequence[Lap]]
 ) -> list[report.Target]:
-    """The issue's bounds: on throughput and CPU at the sink, where S3 is not what limits; on tails at SeaweedFS."""
+    """The bounds: on throughput and CPU at the sink, where S3 is not what limits; on tails at SeaweedFS."""
     speed, cpu = {1: (3.5, 0.25), 8: (2.5, 0.4), 16: (3.5, None)}[work.at_once]
     targets = []
     for name, (faster, dearer) in ratios.items():
