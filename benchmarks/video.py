@@ -31,7 +31,9 @@ from tests.stack import ROOT
 from workers.running import of
 
 SCENE = "mandelbrot=size={size}:rate=30:end_scale=0.02"
-"""Zooms in: neither as easy as a test card nor as hard as noise."""
+"""Shown where there is no corpus: hardly more than noise in the end, which no bit rate of a rung is enough for."""
+NATURAL = "mov_pcm_1080p50.mov"
+"""Two seconds of a camera's, shown again and again."""
 PARTS = ("ladders", "copies", "peers", "glimpses", "workers", "corpus")
 AFTER_A_SEAM = 8
 """Frames in which an encoder that starts anew may be worse."""
@@ -195,10 +197,14 @@ def each(room: Darkroom, source: Source, parts: Sequence[str]) -> None:
 
 
 def footage(path: Path, size: str, seconds: int) -> Path:
-    """Make a film with sound and a keyframe every second."""
-    scene = ("-f", "lavfi", "-i", SCENE.format(size=size), "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000")
-    coding = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "12", "-g", "30", "-pix_fmt", "yuv420p", "-c:a", "aac")
-    run(*scene, "-t", str(seconds), *coding, str(path))
+    """Make a film with sound and a keyframe every second, of what a camera saw if CORPUS_DIR has it."""
+    natural = Path(os.environ.get("CORPUS_DIR", "")) / NATURAL
+    looped = ("-stream_loop", "-1", "-i", str(natural))
+    scene = looped if natural.is_file() else ("-f", "lavfi", "-i", SCENE.format(size=size))
+    sound = ("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-map", "0:v", "-map", "1:a")
+    frames = ("-vf", f"scale={size.replace('x', ':')}", "-r", "30", "-t", str(seconds))
+    coding = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "14", "-g", "30", "-pix_fmt", "yuv420p", "-c:a", "aac")
+    run(*scene, *sound, *frames, *coding, str(path))
     return path
 
 
