@@ -16,7 +16,7 @@ from pipeline.adapters.tables import create_tables
 from pipeline.ports import Records
 from tests.backends import Backend
 from tests.contract.story import Clocked, Story
-from tests.world import ClockedRecords
+from tests.world import ClockedRecords, World
 
 STORES = ("sqlite file", "sqlite memory", "dynamodb on ministack", "dynamodb local")
 MEDIA, TASKS = "contract-media", "contract-tasks"
@@ -69,6 +69,13 @@ def objects(s3: Backend) -> S3Objects:
 @pytest.fixture
 def story(records: Records) -> Story:
     return Story(cast("ClockedRecords", Clocked(records)))
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World()
+    yield world
+    world.records.close()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The orphan scan on a real S3: deletes nothing that a record names, nothing unmarked, and nothing before its time."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -20,13 +19,6 @@ from tests.world import World
 
 DAY = 24 * 3_600_000
 BYTES = Label("image/jpeg")
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.records.close()
 
 
 @pytest.fixture

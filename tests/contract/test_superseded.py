@@ -1,6 +1,5 @@
 """Renditions that a backfill has replaced, on a real S3: they go late, and none that a record names or may name."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -24,13 +23,6 @@ DAY = 24 * 3_600_000
 WAIT = 90 * DAY
 OTHERS = ("video-0123abcd/720p/0001.m4s", "video-0123abcd.mp4", "storyboard-0123abcd/index.vtt", "preview-0123abcd.mp4")
 """What lies there too, and is no picture of an earlier recipe."""
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.records.close()
 
 
 @pytest.fixture
