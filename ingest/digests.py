@@ -4,17 +4,15 @@
 sent; `x-amz-checksum-*` is of the file, as everywhere in S3. In a form the file's own part may have any of them.
 """
 
-import hashlib
 import re
 from base64 import b64decode, b64encode
 from binascii import Error
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Protocol
 
 from ingest.problems import ProblemError
-from pipeline.adapters.checksums import RUNNING
+from pipeline.adapters.checksums import DIGESTS
 
 
 class Running(Protocol):
@@ -24,9 +22,6 @@ class Running(Protocol):
     def digest(self) -> bytes: ...  # noqa: D102
 
 
-_HASHES: Mapping[str, Callable[[], Any]] = MappingProxyType(
-    {"md5": hashlib.md5, "sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512, **RUNNING}
-)
 _NAMES = {"sha": "sha1", "sha-1": "sha1", "sha-256": "sha256", "sha-512": "sha512"}
 _LISTS = ("content-digest", "repr-digest", "digest")
 _S3 = "x-amz-checksum-"
@@ -45,7 +40,7 @@ class Digests:
         for name, value in announced:
             for algorithm, text in _items(name, value):
                 self._expect(algorithm, text)
-        self._running: dict[str, Running] = {name: _HASHES[name]() for name in self.expected}
+        self._running: dict[str, Running] = {name: DIGESTS[name]() for name in self.expected}
 
     def update(self, data: bytes | memoryview) -> None:
         """The next bytes."""
@@ -70,11 +65,11 @@ class Digests:
         self.check()
 
     def _expect(self, algorithm: str, text: str) -> None:
-        if algorithm not in _HASHES:  # others may know it
+        if algorithm not in DIGESTS:  # others may know it
             return
         with suppress(Error, ValueError):
             value = b64decode(text, validate=True)
-            if len(value) == len(_HASHES[algorithm]().digest()) and self.expected.setdefault(algorithm, value) == value:
+            if len(value) == len(DIGESTS[algorithm]().digest()) and self.expected.setdefault(algorithm, value) == value:
                 return
         raise ProblemError("digest_invalid")
 
@@ -89,12 +84,18 @@ def s3(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in headers if name.startswith(_S3)]
 
 
-def for_s3(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The one that S3 is to compare a file with, which takes no two: base64, by algorithm; raises `ProblemError`."""
+def of_file(*headers: tuple[str, str]) -> dict[str, str]:
+    """What S3's own headers say of a file that comes past us: base64, by algorithm; raises `ProblemError`."""
     named = Digests((name, value) for name, value in s3(headers) if name.removeprefix(_S3) in _S3_KNOWN).expected
+    return {algorithm: b64encode(value).decode() for algorithm, value in named.items()}
+
+
+def for_s3(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The one that S3 is to compare a form's file with, which takes no two; raises `ProblemError`."""
+    named = of_file(*headers)
     if len(named) > 1:
         raise ProblemError("digest_invalid")
-    return {algorithm: b64encode(value).decode() for algorithm, value in named.items()}
+    return named
 
 
 def _items(name: str, value: str) -> Iterable[tuple[str, str]]:

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import ParamSpec, TypeVar
 
 import structlog
@@ -40,6 +41,7 @@ LARGEST_FORM = 5 * 1024**3
 PART_SECONDS = 3600
 """For how long the URL of a part is good, at most: clients ask for another when they need it again."""
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -61,9 +63,9 @@ class Direct:
         """A new upload in one form; `turn` is that of the request's Idempotency-Key. Raises `ProblemError`."""
         return await self._call(self._open_form, media, turn)
 
-    async def open_parts(self, media: Media, turn: Turn | None) -> Media:
-        """A new upload in parts; raises `ProblemError`."""
-        return await self._call(self._open, media, self.grants.direct, turn)
+    async def open_parts(self, media: Media, announced: Mapping[str, str], turn: Turn | None) -> Media:
+        """A new upload in parts, of bytes that have those digests; raises `ProblemError`."""
+        return await self._call(self._open, media, self.grants.direct, turn, digests=announced)
 
     async def form(self, media: Media, limits: Limits, checksums: Mapping[str, str]) -> Form:
         """The form, good until the grant is over, for those bytes alone; raises `ProblemError`."""
@@ -108,13 +110,16 @@ class Direct:
         await self._left(opened)
         return await self._store(self._parts, opened)
 
-    async def complete(self, opened: Opened, limits: Limits) -> Receipt:
-        """Make the object of its parts, if it comes in parts, and look at it; raises `ProblemError`."""
+    async def complete(self, opened: Opened, limits: Limits, announced: Mapping[str, str]) -> Receipt:
+        """Make the object of its parts, if it comes in parts, and look at it; raises `ProblemError`.
+
+        `announced` are digests of what came in parts, beside those that it was begun with.
+        """
         if opened.media.status is not Status.UPLOADING:
             return Receipt(_taken(opened.media))
         await self._left(opened)
         brought = asyncio.Event()
-        finishing = asyncio.create_task(self._complete(opened, limits, brought))
+        finishing = asyncio.create_task(self._complete(opened, limits, announced, brought))
         rest = await promptly(finishing, brought, self.prompt, opened.media.id)
         return Receipt(opened.media, rest) if rest else Receipt(finishing.result())
 
@@ -124,16 +129,21 @@ class Direct:
             raise ProblemError("upload_complete")
         await self._call(self.ledger.delete, opened.media.id)
 
-    async def _complete(self, opened: Opened, limits: Limits, brought: asyncio.Event) -> Media:
+    async def _complete(
+        self, opened: Opened, limits: Limits, announced: Mapping[str, str], brought: asyncio.Event
+    ) -> Media:
         async with self._held(opened) as holding:
             reception = reception_of(holding.task.reception or {})
             if reception.upload_id:
+                if any(reception.digests.get(name, value) != value for name, value in announced.items()):
+                    raise ProblemError("digest_invalid")
+                reception = replace(reception, digests={**reception.digests, **announced})
                 await self._assemble(holding, reception, limits, brought)
-            return await self._completed(holding, limits)
+            return await self._completed(holding, limits, reception.digests)
 
-    async def _completed(self, holding: Holding, limits: Limits) -> Media:
+    async def _completed(self, holding: Holding, limits: Limits, announced: Mapping[str, str]) -> Media:
         media = holding.media
-        event = await self._store(arrival, self.objects, limits, media.s3_key)
+        event = await self._store(arrival, self.objects, limits, media.s3_key, announced)
         if event is None:
             raise ProblemError("object_missing")
         settled = await settle(holding.task, event, self.ledger, self.threads)
@@ -179,13 +189,21 @@ class Direct:
         bound = replace(media, grant_until=now + round(1000 * self.grants.form))
         return self._open(bound, self.grants.form, turn, now + grants.SHORTEST_LOOK)
 
-    def _open(self, media: Media, seconds: float, turn: Turn | None, look_at: int | None = None) -> Media:
+    def _open(
+        self,
+        media: Media,
+        seconds: float,
+        turn: Turn | None,
+        look_at: int | None = None,
+        digests: Mapping[str, str] = NOTHING,
+    ) -> Media:
         drawn_at = time.monotonic()
         placed = replace(media, position=self.ledger.next_position(media.project_id))
         if time.monotonic() - drawn_at > SLOW:  # the project may have been closed, and found empty, meanwhile
             raise ProblemError("records_unavailable")
         until = placed.grant_until or self.ledger.records.now() + round(1000 * seconds)
-        reception, also = Reception(part_size=1, direct=True), () if turn is None else (turn.begins(media.id),)
+        reception = Reception(part_size=1, direct=True, digests=dict(digests))
+        also = () if turn is None else (turn.begins(media.id),)
         try:
             granting.open_upload(self.ledger, placed, until, min(look_at or until, until), reception, also)
         except RefusedError as refusal:

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
@@ -20,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from ingest import digests
 from ingest.bodies import small
 from ingest.callers import caller_of
-from ingest.direct import Direct
+from ingest.direct import NOTHING, Direct
 from ingest.idempotency import Idempotency, unnamed
 from ingest.pressure import Pressure
 from ingest.problems import ProblemError
@@ -36,7 +35,6 @@ from pipeline.repeats import Turn
 MOST_BYTES = 1024 * 1024
 """Of a request's JSON or XML: ten thousand parts have their ETags in it."""
 _UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-")
-NOTHING: Mapping[str, str] = MappingProxyType({})
 _XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
@@ -176,6 +174,7 @@ class Presigned:
     async def _begun(self, request: Request, said: Mapping[str, Any], name: str, mime_type: str) -> Response:
         """A new upload in parts, as a Companion server says it; the same again for the same Idempotency-Key."""
         project_id, limits = self._let_in(request, said)
+        announced = digests.of_file(*request.headers.items())
 
         async def begun(media: Media) -> Response:
             upload_id = await self.direct.begin(_under_way(media))
@@ -186,7 +185,7 @@ class Presigned:
         async def work(turn: Turn | None) -> Response:
             await self.pressure.check()
             media = self.direct.describe(project_id, _named(name), mime_type, limits)
-            return await begun(await self.direct.open_parts(media, turn))
+            return await begun(await self.direct.open_parts(media, announced, turn))
 
         return await self.idempotency.once(request, (project_id, name, mime_type), work, begun)
 
@@ -204,17 +203,20 @@ class Presigned:
 
     async def _complete(self, request: Request, opened: Opened) -> Receipt:
         request.state.facts["media_id"] = opened.media.id
-        return await self.direct.complete(opened, caller_of(request).narrow(self.limits))
+        announced = digests.of_file(*request.headers.items())
+        return await self.direct.complete(opened, caller_of(request).narrow(self.limits), announced)
 
     def _home(
         self, request: Request, key: str, upload_id: str, verb: str, said: Mapping[str, str] = NOTHING
     ) -> Response:
-        """Send the client's next request to ourselves, with the credentials that it came with.
+        """Send the client's next request to ourselves, with the credentials and checksums that it came with.
 
-        Those are why this answer itself is never kept for an Idempotency-Key; `said` are the headers of one that is.
+        The credentials are why this answer itself is never kept for an Idempotency-Key; `said` are the headers of one
+        that is.
         """
         url = request.url_for("s3_xml", upload_id=upload_id, verb=verb)
-        headers = {"Authorization": found} if (found := request.headers.get("authorization")) else {}
+        kept = ("authorization", *(name for name, _ in digests.s3(request.headers.items())))
+        headers = {name.title(): request.headers[name] for name in kept if name in request.headers}
         replayed = {name: said[name] for name in ("idempotent-replayed",) if name in said}
         body = {"url": f"{url}?{urlencode({'key': key})}", "key": key, "headers": headers}
         return JSONResponse(body, headers=replayed)

@@ -33,7 +33,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "too_many_fields": (400, "The form has too many fields."),
         "field_too_large": (400, "A field of the form is too long."),
         "digest_invalid": (400, "A digest or checksum header cannot be read."),
-        "digest_mismatch": (400, "Other bytes came than the digest is of: nothing was stored. Send them again."),
+        "digest_mismatch": (400, REASONS["digest_mismatch"]),
         "malformed_json": (400, "The body is no JSON object of the expected shape."),
         "key_invalid": (
             400,

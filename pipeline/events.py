@@ -20,7 +20,7 @@ class Recognised:
 class Stored:
     """The original is whole in S3. `size` in bytes; what it is, if that was seen only now.
 
-    `digests` are those that its client announced, and that fit.
+    `digests` are those that its client announced, and that fit; `announced` those that nobody has compared yet.
     """
 
     size: int
@@ -29,6 +29,7 @@ class Stored:
     mime_type: str | None = None
     file_type: str | None = None
     digests: Mapping[str, str] | None = None
+    announced: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Aborted:
 
 @dataclass(frozen=True)
 class Validated:
-    """Inspection found a file we take, and what is promised for it."""
+    """Inspection found a file we take, with the digests that were announced, and what is promised for it."""
 
     probe: Json
     plan: Json

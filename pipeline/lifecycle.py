@@ -28,6 +28,7 @@ from pipeline.tasks import stage_of
 
 MOST_INSERTS = 97
 """A DynamoDB transaction has at most 100 items: the task, the record, an armed `spread`, and these."""
+_OF_BYTES = ("size", "etag", "checksum", "digests", "announced")
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _stored(media: Media, event: Stored, _now: int, site: Site) -> Step | None:
         return None
     urls = {"original": media.s3_url} if site.originals and media.bucket is None else {}
     seen: dict[str, Any] = {name: value for name in ("mime_type", "file_type") if (value := getattr(event, name))}
-    facts: dict[str, Any] = {name: getattr(event, name) for name in ("size", "etag", "checksum", "digests")}
+    facts: dict[str, Any] = {name: getattr(event, name) for name in _OF_BYTES}
     return Step(replace(media, **facts, **seen, urls=urls, status=Status.UPLOADED), insert=("validate",))
 
 
@@ -124,6 +125,8 @@ def _validated(media: Media, event: Validated, _now: int, _site: Site) -> Step |
     if media.status is not Status.UPLOADED:
         return None
     probed = replace(media, probe=event.probe, plan=event.plan, recipe=event.plan["recipe"])
+    if media.announced:
+        probed = replace(probed, digests={**(media.digests or {}), **media.announced}, announced=None)
     planned = replace(probed, status=Status.PROCESSING, done=frozenset({"validate"}))
     due = owed(planned)
     return Step(planned, insert=due[:MOST_INSERTS], arm=("spread",) if len(due) > MOST_INSERTS else ())

@@ -14,6 +14,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "format_unsupported": "The file is no image or video that can be read.",
         "type_not_accepted": "Files of this type are not accepted.",
         "bytes_exceeded": "The file is larger than is accepted.",
+        "digest_mismatch": "Other bytes came than the digest is of: nothing was stored. Send them again.",
         "pixels_exceeded": "The picture has more pixels than are accepted.",
         "side_exceeded": "The picture is wider or higher than is accepted.",
         "frames_exceeded": "The animation has more frames than are accepted.",

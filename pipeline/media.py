@@ -46,8 +46,9 @@ class Media:
 
     `adopted`: the original lay in a bucket before and stays there; `bucket` is that one, None for our own. `partial`: a
     piece of another upload, of which nobody is told. `backfill`: the plan that is to replace `plan`, while a ready
-    media still lacks some of it. Times ending in `_at` or `_until` are milliseconds since the epoch by the store's
-    clock; `upload_date` is ISO 8601.
+    media still lacks some of it. `digests` are the client's own, base64 by algorithm, that its bytes were found to
+    have; `announced` those that validation has still to look at. Times ending in `_at` or `_until` are milliseconds
+    since the epoch by the store's clock; `upload_date` is ISO 8601.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Media:
     etag: str | None = None
     checksum: str | None = None
     digests: Mapping[str, str] | None = None
+    announced: Mapping[str, str] | None = None
     urls: Mapping[str, str] = field(default_factory=dict)
     renditions: Mapping[str, Output] = field(default_factory=dict)
     placeholder: Json | None = None

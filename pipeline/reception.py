@@ -1,7 +1,7 @@
 """What is known of an upload whose bytes come over several requests: the part of its row that only ingest reads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 SMALLEST_PART = 5 * 1024 * 1024
@@ -25,7 +25,8 @@ class Reception:
 
     Parts are equal but for the last, so that the row's offset says how many there are: S3 lists them, the row need not.
     `crc` is the base64 CRC-64/NVME of all but the tail; `metadata` and `concat` are what the client said, given back as
-    they were. `direct`: the client brings it to S3 by itself. `whole`: its parts are all in S3, and anybody may make
+    they were. `direct`: the client brings it to S3 by itself, and it is to have those `digests` (base64, by algorithm).
+    `whole`: its parts are all in S3, and anybody may make
     the object of them. `doubtful`: the object may be made, though the row could not be told.
     """
 
@@ -39,6 +40,7 @@ class Reception:
     direct: bool = False
     whole: bool = False
     doubtful: bool = False
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def partial(self) -> bool:

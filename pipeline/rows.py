@@ -13,7 +13,9 @@ Row = dict[str, Any]
 # Where camelCase of the Python name would not be the stored name.
 _STORED = {"media_id": "mediaId", "key": "task"}
 # What the public view of a record leaves out: the pipeline's own book-keeping.
-_PRIVATE = frozenset({"plan", "done", "round", "grantUntil", "adopted", "partial", "readyBytes", "backfill"})
+_PRIVATE = frozenset(
+    {"plan", "done", "round", "grantUntil", "adopted", "partial", "readyBytes", "backfill", "announced"}
+)
 
 
 def media_row(media: Media) -> Row:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import keys
+from pipeline.adapters import checksums
 from pipeline.backfill import lacking
 from pipeline.errors import AlreadyStoredError, TransientError
 from pipeline.events import Backfilled, Refused, Validated
 from pipeline.events import Made as PartMade
-from pipeline.limits import Rejected
+from pipeline.limits import Rejected, reject
 from pipeline.media import Output
 from pipeline.originals import originals
 from pipeline.plan import Plan, plan, wants_packets
@@ -30,15 +31,26 @@ _AT_ONCE = 4  # PUTs in flight for one part
 
 
 def validate(turn: Turn) -> None:
-    """Fetch the original, look inside, judge, plan."""
+    """Fetch the original, look whether it is what its client announced, look inside, judge, plan."""
     original, rules = _original(turn), turn.tools.pipeline
-    verdict = _developed(turn, original) or inspect(original, turn.holding.children, rules.limits, rules.metadata)
+    verdict = (
+        _other(turn, original)
+        or _developed(turn, original)
+        or inspect(original, turn.holding.children, rules.limits, rules.metadata)
+    )
     if isinstance(verdict, Rejected):
         turn.commit(Refused(verdict.reason, verdict.error))
         return
     if wants_packets(verdict, rules):
         verdict = read_packets(original, verdict, turn.holding.children, rules.limits)
     turn.commit(Validated(verdict.to_dict(), plan(verdict, rules).to_dict()))
+
+
+def _other(turn: Turn, original: Path) -> Rejected | None:
+    """The refusal of bytes that do not have the digests which S3 could not compare when they came."""
+    announced = dict(turn.claimed.media.announced or {})
+    found = checksums.of_file(original, announced, turn.holding.allowed) if announced else {}
+    return None if found == announced else reject("digest_mismatch")
 
 
 def _developed(turn: Turn, original: Path) -> Probe | None:

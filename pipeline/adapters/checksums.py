@@ -1,8 +1,11 @@
 """CRC-64/NVME, the checksum that S3 itself uses where nobody asks for another, as S3 writes it: big-endian, base64."""
 
 import base64
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from awscrt import checksums
 
@@ -52,3 +55,20 @@ RUNNING: Mapping[str, Callable[[], _Crc]] = MappingProxyType(
     }
 )
 """The CRCs that S3 knows, by its names for them."""
+
+DIGESTS: Mapping[str, Callable[[], Any]] = MappingProxyType(
+    {"md5": hashlib.md5, "sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512, **RUNNING}
+)
+"""All that clients may announce; each is told the bytes by `update` and says what they make by `digest`."""
+_PIECE = 1024 * 1024
+
+
+def of_file(path: Path, names: Iterable[str], going_on: Callable[[], None]) -> dict[str, str]:
+    """Those digests of a file, base64 by algorithm; `going_on` is called before each piece and raises to stop."""
+    running = {name: DIGESTS[name]() for name in names}
+    with path.open("rb") as file:
+        for piece in iter(lambda: file.read(_PIECE), b""):
+            going_on()
+            for each in running.values():
+                each.update(piece)
+    return {name: base64.b64encode(each.digest()).decode() for name, each in running.items()}

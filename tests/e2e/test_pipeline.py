@@ -1,5 +1,7 @@
 """One photo and one video in by HTTP, everything out, on the whole stack."""
 
+import base64
+import hashlib
 import io
 import shutil
 from collections.abc import Iterator
@@ -64,6 +66,27 @@ def test_a_photo_comes_out_with_all_its_stills(stack: Running, tmp_path: Path) -
             corner = picture.convert("RGB").getpixel((10, 10))
             assert max(abs(a - b) for a, b in zip(corner, builders.CORNERS[0], strict=True)) < 40  # type: ignore[arg-type]
     assert get(record["urls"]["original"]).headers["content-disposition"].startswith("attachment")
+
+
+def test_digests_that_s3_does_not_keep_are_compared_by_the_worker(stack: Running, tmp_path: Path) -> None:
+    photo = builders.photo(tmp_path / "a.jpg", (300, 200)).read_bytes()
+    right, wrong = (base64.b64encode(hashlib.sha256(each).digest()).decode() for each in (photo, b""))
+    for said, status in ((right, "ready"), (wrong, "rejected")):
+        record = stack.settled(_in_parts(stack, photo, {"x-amz-checksum-sha256": said}))
+        assert record["status"] == status
+        assert record.get("reason") == (None if status == "ready" else "digest_mismatch")
+        assert record.get("digests") == ({"sha256": right} if status == "ready" else None)
+
+
+def _in_parts(stack: Running, content: bytes, headers: dict[str, str]) -> str:
+    """Straight to S3; returns the media's id."""
+    wanted = {"filename": "a.jpg", "type": "image/jpeg", "metadata": {"projectId": "announced"}}
+    begun = web.post(f"{stack.url}/s3/multipart", json=wanted, headers=headers).raise_for_status().json()
+    path, query = f"{stack.url}/s3/multipart/{begun['uploadId']}", {"key": begun["key"]}
+    url = web.get(f"{path}/1", params=query).raise_for_status().json()["url"]
+    httpx.put(url, content=content, timeout=30).raise_for_status()
+    web.post(f"{path}/complete", params=query, timeout=30).raise_for_status()
+    return str(begun["mediaId"])
 
 
 def test_an_animated_image_comes_out_as_a_film_too(stack: Running, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import zlib
 from random import Random
 from typing import Any
 from uuid import uuid4
@@ -41,6 +42,10 @@ def posted(form: dict[str, Any], content: bytes) -> httpx.Response:
 
 def companion(server: Ingest, method: str, path: str, json: object = None, **query: str) -> httpx.Response:
     return httpx.request(method, f"{server.url}/s3{path}", json=json, params=query, timeout=60)
+
+
+def saying(server: Ingest, path: str, headers: dict[str, str], json: object = None, **query: str) -> httpx.Response:
+    return httpx.post(f"{server.url}/s3{path}", json=json, params=query, headers=headers, timeout=60)
 
 
 def whole(server: Ingest, bucket: Bucket, key: str, content: bytes) -> None:
@@ -189,3 +194,61 @@ def test_a_form_is_for_one_digest_that_can_be_read(server: Ingest, digests: dict
     headers = {"X-Project-Id": project()} | {f"x-amz-checksum-{name}": value for name, value in digests.items()}
     answer = httpx.get(f"{server.url}/s3/params?filename=a.png&type=image/png", headers=headers, timeout=30)
     assert (answer.status_code, answer.json()["code"]) == (400, "digest_invalid")
+
+
+RIGHT = {
+    "crc64nvme": crc64(CONTENT),
+    "sha256": base64.b64encode(hashlib.sha256(CONTENT).digest()).decode(),
+    "crc32": base64.b64encode(zlib.crc32(CONTENT).to_bytes(4, "big")).decode(),
+}
+
+
+def checksums(*names: str, wrong: str = "") -> dict[str, str]:
+    """The headers; one of them is of other bytes."""
+    said = {name: RIGHT[name] for name in names}
+    if wrong:
+        said[wrong] = base64.b64encode(bytes(len(base64.b64decode(RIGHT[wrong])))).decode()
+    return {f"x-amz-checksum-{name}": value for name, value in said.items()}
+
+
+def in_parts(server: Ingest, **headers: str) -> tuple[str, str, str]:
+    """The key, path and media of an upload whose parts are all in S3."""
+    wanted = {"filename": "a.png", "type": "image/png", "metadata": {"projectId": project()}}
+    begun = saying(server, "/multipart", headers, wanted).raise_for_status().json()
+    key, path = begun["key"], f"/multipart/{begun['uploadId']}"
+    urls = companion(server, "GET", f"{path}/batch", None, key=key, partNumbers="1,2").json()["presignedUrls"]
+    for number, piece in (("1", CONTENT[: 5 * MIB]), ("2", CONTENT[5 * MIB :])):
+        httpx.put(urls[number], content=piece, timeout=60).raise_for_status()
+    return key, path, begun["mediaId"]
+
+
+@pytest.mark.parametrize("when", ["begin", "complete"])
+def test_parts_are_compared_with_what_s3_has_of_the_whole(server: Ingest, bucket: Bucket, when: str) -> None:
+    wrong, right = checksums("crc64nvme", wrong="crc64nvme"), checksums("crc64nvme")
+    for said in (right, wrong):
+        key, path, media = in_parts(server, **(said if when == "begin" else {}))
+        answer = saying(server, f"{path}/complete", said if when == "complete" else {}, key=key)
+        if said == right:
+            assert answer.status_code == 200
+            whole(server, bucket, key, CONTENT)
+            assert record(server, media)["digests"] == {"crc64nvme": RIGHT["crc64nvme"]}
+        else:
+            assert (answer.status_code, answer.json()["code"]) == (400, "digest_mismatch")
+            found = record(server, media)
+            assert (found["status"], found["reason"]) == ("failed", "upload_digest_mismatch")
+
+
+def test_what_is_said_at_the_end_is_what_was_said_at_the_start(server: Ingest) -> None:
+    key, path, _ = in_parts(server, **checksums("sha256"))
+    for said, status in ((checksums("sha256", wrong="sha256"), 400), (checksums("sha256", "crc64nvme"), 200)):
+        assert saying(server, f"{path}/complete", said, key=key).status_code == status
+
+
+def test_sign_request_hands_the_checksums_on(server: Ingest) -> None:
+    """Uppy sends what it is told to: the application's `signRequest` need only say them once."""
+    key, path, _ = in_parts(server)
+    wanted = {"method": "POST", "key": key, "uploadId": path.rpartition("/")[2]}
+    said = checksums("crc64nvme", wrong="crc64nvme")
+    home = httpx.post(f"{server.url}/s3/sign", json=wanted, headers=said, timeout=30).raise_for_status().json()
+    answer = httpx.post(home["url"], headers=home["headers"], timeout=60)
+    assert (answer.status_code, answer.json()["code"]) == (400, "digest_mismatch")
