@@ -82,7 +82,7 @@ def _cheapest(picture: Image.Image, still: Still, folder: Path, rounds: int) -> 
 
 def _cost(picture: Image.Image, still: Still, folder: Path) -> Cost:
     path = folder / still.suffix
-    took = spent(lambda: picture.save(path, **options(still)))
+    took = spent(lambda: picture.save(path, **options(still, photo=True)))
     return Cost(took.cpu, (took.peak - took.before) / 1024, path.stat().st_size, _likeness(picture, path, folder))
 
 

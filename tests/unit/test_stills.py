@@ -1,6 +1,7 @@
 """Every kind of still, made in this process: the confined child runs the same function."""
 
 import io
+import itertools
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -296,3 +297,19 @@ def test_the_preview_fits_into_four_hundred_bytes_whatever_the_picture_is(tmp_pa
         uri = stills.answer(told)["placeholder"]["dataUri"]
         assert uri.startswith("data:image/webp;base64,")
         assert len(uri) < 400
+
+
+def test_palettes_are_tried_in_drawings_and_not_in_photos(tmp_path: Path) -> None:
+    still = Still(name="a", width=200, height=200, format="avif", effort=8)
+    colours = ((255, 255, 255), (20, 20, 60), (200, 40, 40), (240, 200, 0))
+    drawing = Image.new("RGB", (128, 128))
+    for x, y in itertools.product(range(128), repeat=2):
+        drawing.putpixel((x, y), colours[(x // 2 * (y // 3) + x // 7) % 4])
+    drawing.save(tmp_path / "drawn.png")
+    drawing.save(tmp_path / "photo.jpg", quality=100, subsampling="4:4:4")
+    sizes = []
+    for name in ("drawn.png", "photo.jpg"):
+        make(tmp_path / name, still)
+        sizes.append((tmp_path / "out" / still.suffix).stat().st_size)
+    drawn, photo = sizes
+    assert drawn < 0.7 * photo

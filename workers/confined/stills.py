@@ -129,20 +129,19 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     false. With `truncated` a JPEG may lack its end. Raises RefusedError.
     """
     stills = [Still.from_dict(still) for still in request["stills"]]
-    made: dict[str, Image.Image] = {}
-    owners: dict[str, bytes] = {}
+    sizes: dict[str, tuple[int, int]] = {}
     previews = []
     for keep in sorted({still.keep_profile for still in stills}):
         alike = [still for still in stills if still.keep_profile == keep]
         image, order = _opened(request)  # anew: what one round has decoded is too small for the next
-        owners |= {still.name: metadata.owner(image, still.keep) for still in alike}
+        owners = [metadata.owner(image, still.keep) for still in alike]
         pictures, preview = cascade(image, alike, replace(order, keep_profile=keep))
-        made |= {still.name: picture for still, picture in zip(alike, pictures, strict=True)}
         previews.append(preview)
-    for still in stills:
-        encode(made[still.name], still, Path(request["folder"]) / still.suffix, owners[still.name])
+        for still, picture, owner in zip(alike, pictures, owners, strict=True):
+            encode(picture, still, Path(request["folder"]) / still.suffix, owner, photo=image.format in _JPEG)
+            sizes[still.name] = picture.size
     return {
-        "stills": [{"width": made[still.name].width, "height": made[still.name].height} for still in stills],
+        "stills": [{"width": sizes[still.name][0], "height": sizes[still.name][1]} for still in stills],
         "placeholder": placeholder(previews[0]) if request.get("placeholder", True) else None,
     }
 
