@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.rig import extremes, report
+from benchmarks.rig import bookkeeping, extremes, report
 from benchmarks.rig.contenders import ANCHOR, CONTENDERS, PEERS, Contender, darkroom, script
 from benchmarks.rig.doors import form
-from benchmarks.rig.races import Lap, ceiling, race, show
+from benchmarks.rig.races import GB, Lap, ceiling, race, show
 from benchmarks.rig.stand import Stand, standing
 from benchmarks.rig.uploading import Work
 from ops import node
+from ops.downloads import PROJECT
+from pipeline.config import load
 
 WORKS = (
     Work("1 x 500 MB", 1, 500_000_000, 1, ".mp4"),
@@ -83,7 +85,18 @@ def run(
         env = {**backend(stand), **stand.valkey()}
         if backend is Stand.sink:
             ceiling(stand, env["AWS_ENDPOINT_URL_S3"], work)
+            if work.size == WORKS[2].size:
+                books(env["REDIS_URL"], work)
         return race(stand, env, found, work, rounds)
+
+
+def books(redis_url: str, work: Work) -> None:
+    """Print what of Darkroom's rows is none of the bytes': who compares data paths leaves it out."""
+    cost = bookkeeping.measured(redis_url, load(PROJECT / "pipeline.toml"), 500)
+    whole = (cost.records + cost.hint) * GB / work.size
+    records, hint = (f"{report.figure(1000 * each)} ms" for each in (cost.records, cost.hint))
+    print(f"\nOf a photo's CPU Darkroom's records take {records}, its hint to Redis {hint}: together", end=" ")
+    print(f"{report.figure(whole)} of the CPU s/GB of its rows below.", flush=True)
 
 
 def whole_loop(folder: Path, work: Work, rounds: int) -> None:

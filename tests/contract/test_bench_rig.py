@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.rig import bookkeeping
 from benchmarks.rig.meter import Meter
 from benchmarks.rig.stand import BUCKET, Stand, standing
-from pipeline.adapters import s3
+from ops.downloads import PROJECT
+from pipeline.adapters import broker, s3
+from pipeline.config import load
 from pipeline.ports import Label
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="benchmarks read /proc")
@@ -76,3 +79,14 @@ def test_the_meter_counts_what_children_used_and_held(tmp_path: Path) -> None:
         parent.communicate(b"\n")
     assert meter.cost.cpu >= 0.3
     assert meter.cost.rss > 64_000_000
+
+
+def test_the_cost_of_bookkeeping_is_that_of_records_and_of_hints_that_arrive(sink: tuple[Stand, str]) -> None:
+    url = sink[0].valkey()["REDIS_URL"]
+    pipeline = load(PROJECT / "pipeline.toml")
+    cost = bookkeeping.measured(url, pipeline, 20)
+    assert cost.records > 0
+    assert cost.hint > 0
+    waiting = broker.connect(url).client.hlen(f"dramatiq:{pipeline.queue_of('validate', None)}.msgs")
+    # One of each photo, one more that was not measured; then the same five again and again.
+    assert waiting == 21 + 5 * (4 + 1)
