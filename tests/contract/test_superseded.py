@@ -1,4 +1,4 @@
-"""Renditions that a backfill has replaced, on a real S3: they go late, and none that a record names or may name."""
+"""Renditions that a backfill has replaced, on real S3 and over every store: they go late, and none that is named."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -16,13 +16,24 @@ from pipeline.lifecycle import backfill_key
 from pipeline.media import Media
 from pipeline.orphans import Kind, Orphan, Scan
 from pipeline.ports import Label
+from tests.contract.story import Story
 from tests.unit.test_backfill import AFTER, ALL, BEFORE, FINER, SMALL, brought, output, ready
 from tests.world import World
 
-DAY = 24 * 3_600_000
+MINUTE = 60_000
+DAY = 24 * 60 * MINUTE
 WAIT = 90 * DAY
 OTHERS = ("video-0123abcd/720p/0001.m4s", "video-0123abcd.mp4", "storyboard-0123abcd/index.vtt", "preview-0123abcd.mp4")
 """What lies there too, and is no picture of an earlier recipe."""
+
+
+pytestmark = pytest.mark.parametrize("records", ["sqlite memory", "dynamodb local"], indirect=True)
+
+
+@pytest.fixture
+def world(story: Story) -> World:
+    """Over each store: its marks and their conditions are as real as the bucket."""
+    return story
 
 
 @pytest.fixture
@@ -79,10 +90,10 @@ def test_what_was_replaced_goes_after_its_time_and_nothing_else(
     (orphan,) = found(scan, replaced)
     assert (orphan.kind, orphan.count, orphan.size) == (Kind.SUPERSEDED, 1, 5)
     assert mended(scan, replaced) == ["marked"]
-    world.records.turn(WAIT - 1)
+    world.records.turn(WAIT - 10 * MINUTE)
     assert mended(scan, replaced) == ["marked before"]
     assert there(objects, replaced) == before
-    world.records.turn(1)
+    world.records.turn(10 * MINUTE)
     assert mended(scan, replaced) == ["deleted"]
     assert there(objects, replaced) == before - {SMALL.suffix}
     assert found(scan, replaced) == []
