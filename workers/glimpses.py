@@ -15,11 +15,18 @@ ENTROPY = "lavfi.entropy.normalized_entropy.normal.Y"
 _LOOK = 160  # pixels across of what is looked at
 
 
-def still(program: str, source: Path, probe: Probe, at: float, size: tuple[int, int]) -> list[str]:
-    """Decode the first frame not before `at` seconds into `frame.png`, as displayed, in the given pixels."""
-    film = opened(source, **({"ss": f"{at:.3f}"} if at else {}), **cap(probe))
+def still(
+    program: str, source: Path, probe: Probe, at: float, size: tuple[int, int], *, keyframe: bool = False
+) -> list[str]:
+    """Decode the first frame not before `at` seconds into `frame.png`, as displayed, in the given pixels.
+
+    Or the first `keyframe`: of the frames before it, which a seek may begin with, none is decoded then.
+    """
+    begins = {"ss": f"{at:.3f}"} if at else {}
+    film = opened(source, **begins, **(_keyframes() if keyframe else {}), **cap(probe))
     picture = master(deinterlaced(film[str(probe.video_stream)], probe), probe, *size)
-    return argv(program, picture.output("frame.png", pix_fmt="rgb24", update=1, **{"frames:v": 1, "codec:v": "png"}))
+    coded = {"codec:v": "png", "compression_level": 1, "pix_fmt": "rgb24"}  # it is read once and thrown away
+    return argv(program, picture.output("frame.png", update=1, **{"frames:v": 1}, **coded))
 
 
 def moments(program: str, source: Path, probe: Probe, at: float, window: tuple[float, int]) -> list[str]:

@@ -50,19 +50,23 @@ def _frame(job: Job, size: tuple[int, int]) -> Path:
     """The keyframe chosen; the first frame where that cannot be decoded."""
     frame = job.scratch / "frame.png"
     source = job.source()
-    for moment in (_moment(job, source), 0.0):
+    best, seen = _moment(job, source)
+    for moment, keyframe in dict.fromkeys(((best, seen), (best, False), (0.0, False))):
         try:
-            run(job, glimpses.still(job.ffmpeg, source, job.probe, moment, size))
+            run(job, glimpses.still(job.ffmpeg, source, job.probe, moment, size, keyframe=keyframe))
         except ChildFailedError:
-            if not moment:
+            if not moment and not keyframe:
                 raise
         if frame.exists():
             return frame
     raise PermanentError("video_undecodable", REASONS["video_undecodable"])
 
 
-def _moment(job: Job, source: Path) -> float:
-    """When there is most to see, in seconds: among the keyframes about the poster's moment, if they are not blank."""
+def _moment(job: Job, source: Path) -> tuple[float, bool]:
+    """When there is most to see, in seconds: among the keyframes about the poster's moment, if they are not blank.
+
+    And whether it is a keyframe's, which is not so where none could be looked at.
+    """
     end = picture_end(job.probe)
     wanted = (job.plan.poster.at if job.plan.poster else 0.0) * end
     seen: dict[float, float] = {}
@@ -71,7 +75,7 @@ def _moment(job: Job, source: Path) -> float:
         if max(seen.values(), default=0.0) > _BLANK:
             break
     best = max(seen, key=lambda moment: (round(seen[moment], 1), -abs(moment - wanted)), default=wanted)
-    return max(0.0, best - 0.001)  # rounding must not lead to the frame after
+    return max(0.0, best - 0.001), bool(seen)  # rounding must not lead to the frame after
 
 
 def _looked(job: Job, source: Path, at: float, seconds: float) -> dict[float, float]:

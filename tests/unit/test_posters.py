@@ -28,8 +28,11 @@ def test_a_video_gets_every_still_and_its_poster(program: str, tmp_path: Path) -
         assert (image.format, image.size) == ("JPEG", (320, 180))
 
 
-def test_where_there_is_nothing_to_choose_it_is_the_keyframe_nearest_to_a_tenth(program: str, tmp_path: Path) -> None:
-    _, poster = posed(program, counted(tmp_path / "film.mp4", seconds=10))
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_where_there_is_nothing_to_choose_it_is_the_keyframe_nearest_to_a_tenth(
+    program: str, tmp_path: Path, container: str
+) -> None:
+    _, poster = posed(program, counted(tmp_path / f"film.{container}", seconds=10))
     with Image.open(poster) as image:
         level = image.convert("L").getpixel((160, 90))
     luma = DARKEST + STEP * 30

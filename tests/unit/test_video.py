@@ -227,6 +227,14 @@ def test_every_input_is_a_local_file_of_a_known_container(name: str) -> None:
     assert "-max_alloc" in argv
 
 
+def test_frames_before_a_keyframe_that_is_shown_are_not_decoded() -> None:
+    keyframe = glimpses.still("ffmpeg", PATH, PROBE, 1.5, (640, 360), keyframe=True)
+    read = keyframe[: keyframe.index("-i")]
+    assert read[read.index("-ss") + 1] == "1.500"
+    assert read[read.index("-skip_frame") + 1] == "nokey"
+    assert "-skip_frame" not in commands()["still"]
+
+
 @pytest.mark.parametrize("name", ["chunk", "audio", "copy", "remux", "movie", "encoded", "animation"])
 def test_no_metadata_is_carried_over(name: str) -> None:
     argv = commands()[name]
