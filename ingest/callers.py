@@ -1,5 +1,6 @@
 """Who asks: what a caller may do, in which projects, and how an endpoint makes sure of it."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -95,7 +96,9 @@ def door(path: str, right: Right, endpoint: Endpoint, *methods: str, name: str |
 
     OPTIONS, where the route takes it, says what the server can do and is open.
     """
-    return Route(path, Door(right, endpoint), methods=list(methods), name=name)
+    route = Route(path, Door(right, endpoint), methods=list(methods), name=name)
+    route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)  # a file's name may have a newline in it
+    return route
 
 
 @dataclass(frozen=True)

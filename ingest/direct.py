@@ -7,7 +7,6 @@ from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from types import MappingProxyType
 from typing import ParamSpec, TypeVar
 
 import structlog
@@ -41,7 +40,6 @@ LARGEST_FORM = 5 * 1024**3
 PART_SECONDS = 3600
 """For how long the URL of a part is good, at most: clients ask for another when they need it again."""
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -59,13 +57,13 @@ class Direct:
     object_threads: Executor
     prompt: float
 
-    async def open_form(self, media: Media, turn: Turn | None) -> Media:
+    async def open_form(self, media: Media, terms: Reception, turn: Turn | None) -> Media:
         """A new upload in one form; `turn` is that of the request's Idempotency-Key. Raises `ProblemError`."""
-        return await self._call(self._open_form, media, turn)
+        return await self._call(self._open_form, media, terms, turn)
 
-    async def open_parts(self, media: Media, announced: Mapping[str, str], turn: Turn | None) -> Media:
-        """A new upload in parts, of bytes that have those digests; raises `ProblemError`."""
-        return await self._call(self._open, media, self.grants.direct, turn, digests=announced)
+    async def open_parts(self, media: Media, terms: Reception, turn: Turn | None) -> Media:
+        """A new upload in parts; raises `ProblemError`."""
+        return await self._call(self._open, media, self.grants.direct, terms, turn)
 
     async def form(self, media: Media, limits: Limits, checksums: Mapping[str, str]) -> Form:
         """The form, good until the grant is over, for those bytes alone; raises `ProblemError`."""
@@ -134,6 +132,7 @@ class Direct:
     ) -> Media:
         async with self._held(opened) as holding:
             reception = reception_of(holding.task.reception or {})
+            limits = reception.narrow(limits)
             if reception.upload_id:
                 if any(reception.digests.get(name, value) != value for name, value in announced.items()):
                     raise ProblemError("digest_invalid")
@@ -183,29 +182,23 @@ class Direct:
             raise ProblemError("type_not_accepted")
         return described(self.ledger.site, project_id, name, found)
 
-    def _open_form(self, media: Media, turn: Turn | None) -> Media:
+    def _open_form(self, media: Media, terms: Reception, turn: Turn | None) -> Media:
         """Nobody has to say that it was sent, so a worker looks for it; and it can be sent until the grant is over."""
         now = self.ledger.records.now()
         bound = replace(media, grant_until=now + round(1000 * self.grants.form))
-        return self._open(bound, self.grants.form, turn, now + grants.SHORTEST_LOOK)
+        return self._open(bound, self.grants.form, terms, turn, now + grants.SHORTEST_LOOK)
 
     def _open(
-        self,
-        media: Media,
-        seconds: float,
-        turn: Turn | None,
-        look_at: int | None = None,
-        digests: Mapping[str, str] = NOTHING,
+        self, media: Media, seconds: float, terms: Reception, turn: Turn | None, look_at: int | None = None
     ) -> Media:
         drawn_at = time.monotonic()
         placed = replace(media, position=self.ledger.next_position(media.project_id))
         if time.monotonic() - drawn_at > SLOW:  # the project may have been closed, and found empty, meanwhile
             raise ProblemError("records_unavailable")
         until = placed.grant_until or self.ledger.records.now() + round(1000 * seconds)
-        reception = Reception(part_size=1, direct=True, digests=dict(digests))
         also = () if turn is None else (turn.begins(media.id),)
         try:
-            granting.open_upload(self.ledger, placed, until, min(look_at or until, until), reception, also)
+            granting.open_upload(self.ledger, placed, until, min(look_at or until, until), terms, also)
         except RefusedError as refusal:
             raise ProblemError("request_in_progress") from refusal
         return placed

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
@@ -19,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from ingest import digests
 from ingest.bodies import small
 from ingest.callers import caller_of
-from ingest.direct import NOTHING, Direct
+from ingest.direct import Direct
 from ingest.idempotency import Idempotency, unnamed
 from ingest.pressure import Pressure
 from ingest.problems import ProblemError
@@ -29,12 +30,13 @@ from ingest.uploads import created, status_url
 from pipeline.granting import Opened
 from pipeline.limits import Limits
 from pipeline.media import Media, Status
-from pipeline.reception import MOST_PARTS
+from pipeline.reception import MOST_PARTS, Reception
 from pipeline.repeats import Turn
 
 MOST_BYTES = 1024 * 1024
 """Of a request's JSON or XML: ten thousand parts have their ETags in it."""
 _UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-")
+NOTHING: Mapping[str, str] = MappingProxyType({})
 _XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
@@ -167,14 +169,14 @@ class Presigned:
         async def work(turn: Turn | None) -> Response:
             await self.pressure.check()
             media = self.direct.describe(project_id, _named(name), mime_type, limits)
-            return await signed(await self.direct.open_form(media, turn))
+            return await signed(await self.direct.open_form(media, _terms(request, limits), turn))
 
         return await self.idempotency.once(request, (project_id, name, mime_type), work, signed)
 
     async def _begun(self, request: Request, said: Mapping[str, Any], name: str, mime_type: str) -> Response:
         """A new upload in parts, as a Companion server says it; the same again for the same Idempotency-Key."""
         project_id, limits = self._let_in(request, said)
-        announced = digests.of_file(*request.headers.items())
+        terms = _terms(request, limits, digests.of_file(*request.headers.items()))
 
         async def begun(media: Media) -> Response:
             upload_id = await self.direct.begin(_under_way(media))
@@ -185,7 +187,7 @@ class Presigned:
         async def work(turn: Turn | None) -> Response:
             await self.pressure.check()
             media = self.direct.describe(project_id, _named(name), mime_type, limits)
-            return await begun(await self.direct.open_parts(media, announced, turn))
+            return await begun(await self.direct.open_parts(media, terms, turn))
 
         return await self.idempotency.once(request, (project_id, name, mime_type), work, begun)
 
@@ -220,6 +222,13 @@ class Presigned:
         replayed = {name: said[name] for name in ("idempotent-replayed",) if name in said}
         body = {"url": f"{url}?{urlencode({'key': key})}", "key": key, "headers": headers}
         return JSONResponse(body, headers=replayed)
+
+
+def _terms(request: Request, limits: Limits, announced: Mapping[str, str] = NOTHING) -> Reception:
+    """What the upload is held to, also by a worker that finds it: its client need not come back here."""
+    caller = caller_of(request)
+    types = sorted(limits.accept) if caller.types else []
+    return Reception(part_size=1, direct=True, digests=announced, most=caller.bytes, types=types)
 
 
 def _under_way(media: Media) -> Media:

@@ -1,8 +1,10 @@
 """What is known of an upload whose bytes come over several requests: the part of its row that only ingest reads."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from pipeline.limits import Limits
 
 SMALLEST_PART = 5 * 1024 * 1024
 """Bytes; S3 takes no smaller part but the last."""
@@ -25,9 +27,9 @@ class Reception:
 
     Parts are equal but for the last, so that the row's offset says how many there are: S3 lists them, the row need not.
     `crc` is the base64 CRC-64/NVME of all but the tail; `metadata` and `concat` are what the client said, given back as
-    they were. `direct`: the client brings it to S3 by itself, and it is to have those `digests` (base64, by algorithm).
-    `whole`: its parts are all in S3, and anybody may make
-    the object of them. `doubtful`: the object may be made, though the row could not be told.
+    they were. `whole`: its parts are all in S3, and anybody may make the object of them. `doubtful`: the object may be
+    made, though the row could not be told. `direct`: the client brings it to S3 by itself; it is to have those
+    `digests` (base64, by algorithm), and `most` bytes and `types` bound it where its grant is narrower than usual.
     """
 
     part_size: int
@@ -41,6 +43,8 @@ class Reception:
     whole: bool = False
     doubtful: bool = False
     digests: Mapping[str, str] = field(default_factory=dict)
+    most: int | None = None
+    types: Sequence[str] = ()
 
     @property
     def partial(self) -> bool:
@@ -61,6 +65,11 @@ class Reception:
     def unannounced(self) -> bool:
         """Whether its client may bring it without ever saying so."""
         return self.direct and self.upload_id is None
+
+    def narrow(self, limits: Limits) -> Limits:
+        """The limits of what comes under this grant, whoever looks at it in the end."""
+        taken = limits.accept & frozenset(self.types) if self.types else limits.accept
+        return replace(limits, bytes=min(limits.bytes, self.most or limits.bytes), accept=taken)
 
     def row(self) -> dict[str, Any]:
         """As it is stored; absent values are left out."""

@@ -39,7 +39,7 @@ def _arrived(turn: Turn, reception: Reception) -> Stored | Aborted | None:
     if reception.whole:
         assemble(objects, turn.tools.pieces, key, reception)
     if reception.direct:
-        return arrival(objects, turn.tools.pipeline.limits, key, reception.digests)
+        return arrival(objects, reception.narrow(turn.tools.pipeline.limits), key, reception.digests)
     found = originals(objects, turn.claimed.media.bucket).head(key)
     return None if found is None else Stored(found.size, found.etag)
 

@@ -130,6 +130,18 @@ def test_a_token_uploads_within_its_bounds(guarded: Guarded) -> None:
     )
 
 
+def test_what_a_token_began_straight_to_s3_stays_within_its_bounds(guarded: Guarded) -> None:
+    """Whoever says that it is there: bytes of another type than the form is for are not seen by S3."""
+    url, key = guarded.server.url, guarded.key("keys-direct")
+    bounds = {"projectId": "keys-direct", "types": ["image/jpeg"]}
+    token = {"Authorization": f"Bearer {web.post(f'{url}/api/tokens', json=bounds, headers=key).json()['token']}"}
+    wanted = {"method": "PUT", "key": "a.jpg", "contentType": "image/jpeg", "projectId": "keys-direct"}
+    form = web.post(f"{url}/s3/sign", json=wanted, headers=token).raise_for_status().json()
+    httpx.post(form["url"], data=form["fields"], files={"file": ("x", PNG)}, timeout=60).raise_for_status()
+    answer = web.post(f"{url}/s3/complete", json={"key": form["key"]}, headers=key)
+    assert code(answer) == (415, "type_not_accepted")
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [

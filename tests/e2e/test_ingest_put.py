@@ -94,6 +94,7 @@ def test_curl_sees_a_refusal_that_comes_early(server: Ingest, tmp_path: Path, do
         ("", "file.png"),
         ("...", "file.png"),
         ("a?projectId=other", "a.png"),
+        ("a%0d%0aX-Evil:%201.png", "a X-Evil_ 1.png"),
     ],
 )
 def test_names_are_data(server: Ingest, bucket: Bucket, name: str, key: str) -> None:

@@ -91,6 +91,20 @@ def test_a_form_that_was_sent_with_something_else_is_refused() -> None:
     assert world.task(media.id, "purge").status is TaskStatus.PENDING
 
 
+@pytest.mark.parametrize(
+    ("bound", "reason"),
+    [({"types": ["image/jpeg"]}, "upload_type_not_accepted"), ({"most": len(PNG) - 1}, "upload_bytes_exceeded")],
+)
+def test_a_worker_holds_what_was_sent_to_the_token_it_was_granted_by(bound: dict[str, Any], reason: str) -> None:
+    """Its client need not come back to ingest, which would look at the token."""
+    world, bucket = World(), Bucket()
+    media = granted(world, direct=True, **bound)
+    bucket.stored[media.s3_key] = PNG
+    world.records.turn(SHORTEST_LOOK)
+    look(world, bucket, media)
+    assert world.media(media.id).reason == reason
+
+
 def test_a_form_that_is_never_sent_is_looked_for_ever_more_rarely_and_given_up() -> None:
     world, bucket = World(), Bucket()
     media = granted(world, direct=True)
