@@ -25,6 +25,7 @@ LOCKS: Mapping[str, str] = MappingProxyType(
         "schemathesis": "requirements-schemathesis.lock",
         "awscli": "requirements-awscli.lock",
         "tuspy": "requirements-tuspy.lock",
+        "nginx": "requirements-nginx.lock",
         "fastapi": "examples/fastapi/requirements.lock",
     }
 )
@@ -57,6 +58,7 @@ NEEDED: Mapping[str, Mapping[str, Callable[[], object]]] = MappingProxyType(
         "tests/e2e/test_documented_clients": {"awscli": lambda: fetched("awscli")},
         "tests/e2e/test_schemathesis": {"schemathesis": lambda: fetched("schemathesis")},
         "tests/e2e/test_examples": {"express": _npm("examples/express"), "fastapi": lambda: fetched("fastapi")},
+        "tests/e2e/test_nginx": {"nginx": lambda: fetched("nginx")},
         "tests/e2e/test_producers": {"producer": _npm("examples/node-producer")},
         "tests/browser": {"browser": _npm("tests/browser"), "clients": _npm("tests/clients")},
     }

