@@ -23,6 +23,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "image_undecodable": "The image is damaged or incomplete.",
         "video_undecodable": "The video is damaged: no picture could be decoded from it.",
         "video_truncated": "The video is incomplete: its end is missing.",
+        "video_encrypted": "The video is encrypted: it cannot be shown without its key.",
         "picture_missing": "The file holds no picture: it has sound only, or nothing.",
         "duration_unknown": "The video does not say how long it is, and its length could not be measured.",
         "timestamps_broken": "The video's timestamps are in no order that it could be played in.",

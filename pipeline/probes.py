@@ -5,7 +5,10 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any, Literal, Self
 
-JOINABLE = frozenset({"mpegts", "mpeg", "matroska,webm"})
+MATROSKA = "matroska,webm"
+"""The demuxer of Matroska and WebM."""
+
+JOINABLE = frozenset({"mpegts", "mpeg", MATROSKA})
 """Containers whose demuxers read on where another recording begins, so that timestamps leap."""
 _LEAPS = ("discontinuities", "audio_discontinuities")
 

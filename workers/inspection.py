@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.limits import Limits, Rejected, judge, reject
-from pipeline.probes import JOINABLE, Probe
+from pipeline.probes import JOINABLE, MATROSKA, Probe
 from pipeline.renditions import Fact
 from workers.decoding import CPU, WALL, ask
 from workers.processes import Children
@@ -41,18 +41,24 @@ def inspect(source: Path, children: Children, limits: Limits, metadata: Collecti
 def _clock(
     found: dict[str, Any], request: dict[str, Any], folder: Path, children: Children
 ) -> dict[str, Any] | Rejected:
-    """What else is to be said of a film whose timestamps leap, by all of its packets; else nothing."""
+    """What else all packets tell of a film: whether its timestamps leap, and how long it lasts.
+
+    A Matroska's own word for that is when it ends, by a clock that may have begun before it, and stays behind where the
+    end is missing.
+    """
     probe = Probe.from_dict(found)
     if probe.container not in JOINABLE:
         return {}
     streams = {"video": probe.video_stream, "audio": probe.audio_stream}
     laps = 1 + probe.bytes // _LAP
     told = ask("discontinuities", request | streams, folder, children, cpu=laps * CPU, wall=laps * WALL)
-    if isinstance(told, Rejected) or not told:
+    if isinstance(told, Rejected):
         return told
     picture, sound = told.pop("pictureEnd"), told.pop("soundEnd")
+    if not told and probe.duration is not None and probe.container != MATROSKA:
+        return {}
     lasts = {"duration": max(picture, sound) - probe.start_time, "videoDuration": picture - probe.video_start}
-    return told | lasts
+    return told | lasts if min(lasts.values()) > 0 else reject("duration_unknown")
 
 
 def question(source: Path, limits: Limits, metadata: Collection[Fact]) -> dict[str, Any]:

@@ -163,11 +163,6 @@ def test_a_video_without_its_end_is_refused(tmp_path: Path) -> None:
     assert reason(builders.cut(whole, tmp_path / "cut", 0.7)) == "video_truncated"
 
 
-def test_a_video_without_its_index_is_refused(tmp_path: Path) -> None:
-    whole = builders.video(tmp_path / "video.mp4")
-    assert reason(builders.cut(whole, tmp_path / "cut", 0.7)) == "format_unsupported"
-
-
 def test_a_video_without_a_picture_in_it_is_refused(tmp_path: Path) -> None:
     path = builders.video(tmp_path / "video.mp4", seconds=0.5, audio=False)
     data = bytearray(path.read_bytes())

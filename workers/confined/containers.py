@@ -13,6 +13,8 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from pipeline.probes import JOINABLE
+
 _QUICKTIME = "mov,mp4,m4a,3gp,3g2,mj2"
 _MATROSKA = "matroska,webm"
 
@@ -99,11 +101,11 @@ def since(stream: VideoStream, earlier: int | None, later: int | None) -> float:
 def duration(container: InputContainer, stream: VideoStream) -> tuple[float, float] | None:
     """Seconds that the file and its video stream last; None if even reading all of it does not tell.
 
-    Call it last: it may leave the container at its end.
+    Call it last: it may leave the container at its end. A container in `JOINABLE` is read by others, all of it.
     """
     whole = container.duration / av.time_base if container.duration else None
     of_stream = _declared(stream)
-    if whole is None and of_stream is None:
+    if whole is None and of_stream is None and container.format.name not in JOINABLE:
         of_stream = _measured(container, stream)
     longest = max(whole or 0.0, of_stream or 0.0)
     return (longest, of_stream or longest) if longest > 0 else None
@@ -118,7 +120,7 @@ def _declared(stream: VideoStream) -> float | None:
 
 
 def _measured(container: InputContainer, stream: VideoStream) -> float | None:
-    """A live recording (a browser's WebM) is never told its length: read on to the end."""
+    """A live recording is never told its length: read on to the end."""
     last = Fraction(0)
     for packet in container.demux(stream):
         if packet.pts is not None and packet.time_base is not None:

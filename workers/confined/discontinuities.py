@@ -12,6 +12,8 @@ from typing import Any
 
 import av
 from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
 
 from workers.confined.films import OPTIONS
 from workers.confined.refusal import RefusedError
@@ -29,16 +31,18 @@ _MOST = 100
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Fields of the probe of the file `source`, none where the clock is steady; also `pictureEnd` and `soundEnd`.
 
-    Those are the seconds, counted on from the first timestamp, at which the tracks `video` and `audio` (or null) end.
+    Those are the seconds at which the tracks `video` and `audio` (or null) end, by a clock that does not leap.
+
     Raises RefusedError for more discontinuities than a recording has.
     """
     indexes = [each for each in (request["video"], request["audio"]) if each is not None]
     with av.open(f"file:{Path(request['source'])}", options=OPTIONS, metadata_errors="replace") as container:
         back = _BACK_SHOWN if container.format.name == "matroska,webm" else _BACK
-        tracks = {index: _Track(container.streams[index].time_base or Fraction(1), back) for index in indexes}
+        tracks = {index: _Track(*_ticks(container.streams[index]), back) for index in indexes}
         try:
             for packet in container.demux([container.streams[index] for index in indexes]):
-                tracks[packet.stream_index].add(packet)
+                if packet.stream_index in tracks:  # else of one that nothing was known of before
+                    tracks[packet.stream_index].add(packet)
         except MemoryError:
             raise
         except av.error.FFmpegError:
@@ -60,13 +64,13 @@ class _Leap:
 
 @dataclass
 class _Track:
-    """One stream: seconds of a tick and that may be gone back, byte position and ticks of what was read last."""
+    """One stream: seconds of a tick, ticks from packet to packet, seconds that may be gone back; what was read last."""
 
     tick: Fraction
+    step: int
     back: Fraction
     position: int = 0
     last: int | None = None
-    step: int = 0
     end: int = 0
     leaps: list[_Leap] = field(default_factory=list)
 
@@ -109,6 +113,13 @@ class _Track:
         return round(seconds / self.tick)
 
 
+def _ticks(stream: Stream) -> tuple[Fraction, int]:
+    """Seconds of a tick, and ticks that a frame lasts which does not say so."""
+    tick = stream.time_base or Fraction(1)
+    rate = stream.average_rate if isinstance(stream, VideoStream) else None
+    return tick, round(1 / rate / tick) if rate else 0
+
+
 def _facts(picture: _Track, sound: _Track | None = None) -> dict[str, Any]:
     seen, heard, late = [], [], Fraction()
     for leap in picture.leaps:
@@ -123,13 +134,12 @@ def _facts(picture: _Track, sound: _Track | None = None) -> dict[str, Any]:
         seen.append((leap.position, picture.ticks(shift)))
         if sound:
             heard.append(((pair or leap).position, sound.ticks(shift)))
-    if not seen:
-        return {}
     if len(seen) > _MOST:
         raise RefusedError("timestamps_broken")
     end = float(picture.end * picture.tick + late)
     sound_end = float(sound.end * sound.tick + late) if sound else end
-    return {"discontinuities": seen, "audioDiscontinuities": heard, "pictureEnd": end, "soundEnd": sound_end}
+    leaps = {"discontinuities": seen, "audioDiscontinuities": heard} if seen else {}
+    return leaps | {"pictureEnd": end, "soundEnd": sound_end}
 
 
 def _same(leap: _Leap, span: Fraction, sound: _Track | None) -> _Leap | None:

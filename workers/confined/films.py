@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from pipeline.limits import Limits, Rejected, judge
 from pipeline.probes import JOINABLE, Probe
 from workers.confined import codepoints, containers
+from workers.confined.cutoff import lacks_end
 from workers.confined.refusal import RefusedError
 from workers.confined.requests import limits_of
 
@@ -28,6 +29,7 @@ OPTIONS = {
 }
 TRUNCATED = "video_truncated"  # the reason, and the warning where it is accepted
 _PATIENCE = 500  # packets that may fail before the first picture: a recording of a broadcast starts anywhere
+_ANNOUNCED = frozenset({"matroska,webm", "avi"})  # containers that say how many bytes they have; MP4 has an index
 _INTERLACED = frozenset({2, 3, 4, 5})  # libavcodec, AVFieldOrder: TT, BB, TB, BT
 
 
@@ -43,7 +45,7 @@ def inspect_film(path: Path, limits: Limits) -> Probe:
     except MemoryError:  # of ffmpeg's errors too
         raise
     except av.error.FFmpegError as error:
-        raise RefusedError("format_unsupported") from error
+        raise RefusedError(TRUNCATED if lacks_end(path) else "format_unsupported") from error
     with container:
         stream = containers.picture_stream(container)
         if stream is None:
@@ -52,7 +54,8 @@ def inspect_film(path: Path, limits: Limits) -> Probe:
             raise RefusedError("video_undecodable")
         declared = _admitted(_declared(container, stream, path), limits)
         broken = containers.breaks_off(stream, declared.bytes)
-        if broken is not None and limits.truncated == "reject":
+        cut = broken is not None or (container.format.name in _ANNOUNCED and lacks_end(path))
+        if cut and limits.truncated == "reject":
             raise RefusedError(TRUNCATED)
         try:
             picture, delay = _first_picture(container, stream, limits)
@@ -61,13 +64,13 @@ def inspect_film(path: Path, limits: Limits) -> Probe:
             raise
         except av.error.FFmpegError as error:
             raise RefusedError("video_undecodable") from error
-        if lasts is None:
-            raise RefusedError("duration_unknown")
-        shown = replace(_shown(declared, stream, picture), video_delay=delay)
-        probe = replace(shown, duration=lasts[0], video_duration=lasts[1])
         if broken is not None:
-            probe = replace(probe, duration=broken, video_duration=broken, warnings=(TRUNCATED,))
-        return _admitted(probe, limits)
+            lasts = broken, broken
+        if lasts is None and declared.container not in JOINABLE:
+            raise RefusedError("duration_unknown")
+        shown = replace(_shown(declared, stream, picture), video_delay=delay, warnings=(TRUNCATED,) if cut else ())
+        whole, of_picture = lasts or (None, None)
+        return _admitted(replace(shown, duration=whole, video_duration=of_picture), limits)
 
 
 def _admitted(probe: Probe, limits: Limits) -> Probe:
@@ -119,6 +122,10 @@ def _first_picture(container: InputContainer, stream: VideoStream, limits: Limit
     codec.thread_count = 1
     codec.options = {"max_pixels": str(limits.pixels)}  # the stream may not keep to what the container declared
     for count, packet in enumerate(container.demux(stream)):
+        if packet.stream_index != stream.index:  # of a track that nothing was known of before
+            continue
+        if packet.has_sidedata("encryption_info"):
+            raise RefusedError("video_encrypted")
         begun = packet.dts if packet.is_keyframe else begun
         try:
             pictures = packet.decode()
@@ -133,9 +140,15 @@ def _first_picture(container: InputContainer, stream: VideoStream, limits: Limit
     raise RefusedError("video_undecodable")
 
 
+def _turn(rotation: int) -> int:
+    """Degrees clockwise; a turn that is none of a quarter gives a picture no other size."""
+    quarters = round(-rotation / 90) * 90
+    return quarters % 360 if abs(rotation + quarters) <= 1 else 0
+
+
 def _shown(declared: Probe, stream: VideoStream, picture: VideoFrame) -> Probe:
     codec = stream.codec_context
-    turn = round(-picture.rotation / 90) * 90 % 360
+    turn = _turn(picture.rotation)
     aspect = stream.sample_aspect_ratio or 1
     width, height = max(1, round(picture.width * aspect)), picture.height
     depths = [component.bits for component in picture.format.components]
