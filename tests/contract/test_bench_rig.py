@@ -4,11 +4,13 @@ import http.client
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from benchmarks.rig import bookkeeping
+from benchmarks.rig import bookkeeping, slow
 from benchmarks.rig.meter import Meter
 from benchmarks.rig.stand import BUCKET, Stand, standing
 from ops.downloads import PROJECT
@@ -90,3 +92,32 @@ def test_the_cost_of_bookkeeping_is_that_of_records_and_of_hints_that_arrive(sin
     waiting = broker.connect(url).client.hlen(f"dramatiq:{pipeline.queue_of('validate', None)}.msgs")
     # One of each photo, one more that was not measured; then the same five again and again.
     assert waiting == 21 + 5 * (4 + 1)
+
+
+@pytest.mark.parametrize(("headers", "finished", "asked"), [({"Retry-After": "0"}, 3, 6), ({}, 0, 3)])
+def test_clients_that_are_told_to_come_again_do_so(headers: dict[str, str], finished: int, asked: int) -> None:
+    answers, statuses = iter([503] * 3 + [201] * 3), list[int]()
+
+    class Busy(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            status = next(answers)
+            statuses.append(status)
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": "0"}.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
+        serving = Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            request = b"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3000\r\n\r\n" + bytes(3000)
+            assert slow.send(server.server_port, slow.Crowd(3, 1_000_000), request) == finished
+        finally:
+            server.shutdown()
+            serving.join()
+    assert len(statuses) == asked
