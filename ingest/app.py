@@ -63,8 +63,8 @@ def create(services: Services, access: Access) -> Starlette:
     pressure = Pressure(ledger.records, asking, pipeline.backlog)
     idempotency = Idempotency(ledger, intending)
     prompt = pipeline.uploads.prompt
-    budget, buffers = Budget(pipeline.uploads.memory), Buffers()
-    shelves = Shelves(objects, services.pieces, budget, storing, buffers)
+    budget, buffers, pace = Budget(pipeline.uploads.memory), Buffers(), Pace(STORING)
+    shelves = Shelves(objects, services.pieces, budget, storing, buffers, pace)
     resumable = Resumable(
         ledger, shelves, round(1000 * pipeline.grants.resumable), prompt, intending, Held(services.bells)
     )
@@ -72,7 +72,7 @@ def create(services: Services, access: Access) -> Starlette:
     tus = Tus(resumable, Concatenation(resumable), pipeline.limits, pressure, idempotency, patience)
     direct = Direct(ledger, objects, services.pieces, services.signer, pipeline.grants, intending, storing, prompt)
     presigned = Presigned(direct, pipeline.limits, pressure, idempotency, objects.bucket)
-    storage = Storage(objects, storing, budget, Pace(STORING), buffers)
+    storage = Storage(objects, storing, budget, pace, buffers)
     leases = Leases(ledger, intending)
     intake = Intake(ledger, storage, pipeline.limits, pressure, leases, intending, prompt)
     uploads = Uploads(intake, idempotency, patience)

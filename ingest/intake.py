@@ -80,7 +80,7 @@ class Intake:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.storage.budget.admitted(room))
             intent = await stack.enter_async_context(self.leases.intended(media, also))
-            transfer = Transfer(self.storage, (media.s3_key, label), room, part, intent.check)
+            transfer = Transfer(self.storage, (media.s3_key, label), room, part, intent.check, incoming.most)
             await stack.enter_async_context(self._taken_back(intent, transfer))
             await stack.enter_async_context(reported(media, lambda: transfer.stored, self.ledger, self.threads))
             async for view in self._checked(incoming, head):

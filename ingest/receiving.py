@@ -11,6 +11,8 @@ from typing import ParamSpec, TypeVar
 from ingest.budget import Budget
 from ingest.buffers import Buffer, Buffers
 from ingest.holding import Holding, Safe
+from ingest.lanes import Lane
+from ingest.pace import Pace
 from ingest.problems import ProblemError
 from pipeline import keys
 from pipeline.adapters.checksums import NAME, crc64, crc64_of_parts
@@ -34,6 +36,7 @@ class Shelves:
     budget: Budget
     threads: Executor
     buffers: Buffers
+    pace: Pace
 
 
 class Receiving:
@@ -54,7 +57,8 @@ class Receiving:
         self._buffer = self._fresh()
         self._filled = 0
         self._landed: dict[int, Part] = {}
-        self._flying: set[asyncio.Future[Part]] = set()
+        self._flying: set[asyncio.Task[Part]] = set()
+        self._lane = Lane(shelves.pace)
         self._failure: BaseException | None = None
         self._buffers, self._borrowed = 1, 0
         self._finishing = False
@@ -76,6 +80,7 @@ class Receiving:
     async def write(self, data: memoryview) -> None:
         """Take the bytes, returning when there is room for more; raises what storing an earlier part raised."""
         self.offset += len(data)
+        self._lane.came(self.offset, self.reception.length)
         while data:
             if self._filled == self._size:
                 await self._send()
@@ -100,12 +105,14 @@ class Receiving:
     async def finish(self, key: str) -> Stored:
         """Make the object of all that came, and drop what was left on the way; raises `DarkroomError`."""
         self._finishing = True
+        self._lane.hurry()
         self.reception = replace(self.reception, doubtful=True)
         await self._holding.check()
         upload_id = self.reception.upload_id
         if upload_id is None:
             body = memoryview(self._buffer)[: self._filled]
-            etag = await self._made(key, self._shelves.objects.put, key, body, self.label)
+            async with self._lane.slot(len(body)):
+                etag = await self._made(key, self._shelves.objects.put, key, body, self.label)
             crc: str | None = await self._call(crc64, body)
         else:
             parts = await self._all_parts(key)
@@ -128,6 +135,7 @@ class Receiving:
 
     async def rest(self) -> Safe:
         """Wait for what is under way and keep what is left over, if it can be; never raises `DarkroomError`."""
+        self._lane.hurry()
         await self.landing()
         if self._filled == self._size and not self._finishing:
             with suppress(DarkroomError, ProblemError):
@@ -169,12 +177,18 @@ class Receiving:
         upload_id = self.reception.upload_id or await self._begin(media.s3_key)
         self._sent += 1
         number, buffer = self._sent, self._buffer
-        body = memoryview(buffer)[: self._size]
-        part = self._start(self._shelves.objects.put_part, media.s3_key, upload_id, number, body)
-        self._flying.add(part)
-        part.add_done_callback(lambda done: self._land(done, number, buffer))
+        flight = asyncio.create_task(self._fly(upload_id, number, memoryview(buffer)[: self._size]))
+        self._flying.add(flight)
+        flight.add_done_callback(lambda done: self._land(done, number, buffer))
         self._buffer, self._filled = bytearray(), 0
         self._buffer = await self._empty_buffer()
+
+    async def _fly(self, upload_id: str, number: int, body: memoryview) -> Part:
+        """Store one part when it is its turn."""
+        async with self._lane.slot(len(body)):
+            await self._holding.check()
+            key = self._holding.media.s3_key
+            return await self._call(self._shelves.objects.put_part, key, upload_id, number, body)
 
     async def _begin(self, key: str) -> str:
         """Open the multipart upload and say so in the row; close what earlier holders opened and could not say."""
@@ -196,22 +210,26 @@ class Receiving:
             if not self._buffers:
                 self._buffers = 1
                 return self._fresh()
-            if len(self._flying) < IN_FLIGHT and self._shelves.budget.spare(self._size):
+            if len(self._flying) < IN_FLIGHT and self._lane.room and self._shelves.budget.spare(self._size):
                 self._borrowed += 1
                 self._buffers += 1
                 return self._fresh()
+            self._lane.press()
             await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
             if self._failure:
                 raise self._failure
 
-    def _land(self, done: asyncio.Future[Part], number: int, buffer: Buffer) -> None:
+    def _land(self, done: asyncio.Task[Part], number: int, buffer: Buffer) -> None:
         self._flying.discard(done)
-        self._shelves.buffers.give(buffer)
+        if not done.cancelled():  # else a thread may look into it still
+            self._shelves.buffers.give(buffer)
         self._buffers -= 1
         if self._borrowed and self._borrowed >= self._buffers:
             self._borrowed -= 1
             self._shelves.budget.give(self._size)
-        if error := done.exception():
+        if done.cancelled():
+            self._failure = self._failure or TransientError("the upload was abandoned")
+        elif error := done.exception():
             self._failure = self._failure or error
         else:
             self._landed[number] = done.result()
@@ -221,8 +239,7 @@ class Receiving:
         upload_id, last = self.reception.upload_id or "", []
         if self._filled:
             body = memoryview(self._buffer)[: self._filled]
-            send = self._shelves.objects.put_part
-            last = [await self._call(send, key, upload_id, self._sent + 1, body)]
+            last = [await self._fly(upload_id, self._sent + 1, body)]
         await self.landing()
         if self._failure:
             raise self._failure

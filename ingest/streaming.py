@@ -6,11 +6,11 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
 from typing import Any, ParamSpec, TypeVar
 
 from ingest.budget import Budget
 from ingest.buffers import Buffer, Buffers
+from ingest.lanes import Lane
 from ingest.pace import Pace
 from pipeline.adapters import checksums
 from pipeline.adapters.checksums import crc64, crc64_of_parts
@@ -24,8 +24,6 @@ PART = 5 * MIB
 MOST_PARTS = 10_000
 IN_FLIGHT = 4
 """Parts of one upload that may be under way at once."""
-SMALL = MIB
-"""Bytes up to which an object is not worth pacing."""
 
 _NONE = bytearray()
 
@@ -62,21 +60,26 @@ class Transfer:
 
     `write` returns when there is room for more: not reading meanwhile is what slows the client down. `room` is the size
     of the first buffer, which the budget admitted, at most a part; further ones are of `part` bytes each and charged to
-    it here. `allowed` is awaited before every write to S3 and raises to stop it. End with `finish`, or with `abandon`
-    after any error. `brought` once every byte is in S3, `made` once the object is.
+    it here. `allowed` is awaited before every write to S3 and raises to stop it; `most` is what the upload cannot
+    exceed, if known. End with `finish`, or with `abandon` after any error. `brought` once every byte is in S3, `made`
+    once the object is.
     """
 
-    _numbers = count()
-
     def __init__(
-        self, storage: Storage, target: tuple[str, Label], room: int, part: int, allowed: Callable[[], Awaitable[None]]
+        self,
+        storage: Storage,
+        target: tuple[str, Label],
+        room: int,
+        part: int,
+        allowed: Callable[[], Awaitable[None]],
+        most: int | None = None,
     ) -> None:
         """Nothing is sent yet."""
         self.size = 0
         self.stored = 0  # bytes of whole parts in S3
         self.made = False
         self.brought = asyncio.Event()
-        self._number = next(self._numbers)
+        self._lane, self._most = Lane(storage.pace), most
         self._storage, self._store = storage, storage.objects
         self._target = target
         self._part = part
@@ -96,6 +99,7 @@ class Transfer:
     async def write(self, data: memoryview) -> None:
         """Take the bytes; raises what storing an earlier part raised."""
         self.size += len(data)
+        self._lane.came(self.size, self._most)
         while data:
             if self._filled == self._room:
                 await self._send()
@@ -108,11 +112,12 @@ class Transfer:
     async def finish(self) -> Stored:
         """Store the rest and make the object; its checksum is the one that S3 compared the whole with."""
         key, label = self._target
+        self._lane.hurry()
         if self._upload is None:
             await self._allowed()
             body = memoryview(self._buffer)[: self._filled]
             return self._stored(await self._made(self._put, key, body, label), crc64(body))
-        await self._send(last=True)
+        await self._send()
         while self._flying:
             await self._landing()
         self.brought.set()
@@ -144,9 +149,7 @@ class Transfer:
             return await self._verify()
 
     async def _put(self, key: str, body: memoryview, label: Label) -> str:
-        if len(body) <= SMALL:
-            return await self._call(self._store.put, key, body, label)
-        async with self._storage.pace.slot(len(body), self._number, last=True):
+        async with self._lane.slot(len(body)):
             return await self._call(self._store.put, key, body, label)
 
     async def _verify(self) -> str:
@@ -159,7 +162,7 @@ class Transfer:
         self._own = _NONE
         return Stored(self.size, etag, f"{checksums.NAME}:{crc}" if crc else None)
 
-    async def _send(self, *, last: bool = False) -> None:
+    async def _send(self) -> None:
         """Let what is in the buffer fly as a part; from now on the buffer is the thread's."""
         if self._failure:
             raise self._failure
@@ -170,14 +173,14 @@ class Transfer:
         buffer, body = self._buffer, memoryview(self._buffer)[: self._filled]
         self._sent += 1
         self._flying += 1
-        flight = asyncio.create_task(self._fly(self._sent, body, last=last))
+        flight = asyncio.create_task(self._fly(self._sent, body))
         self._flights.add(flight)
         flight.add_done_callback(lambda done: self._land(done, buffer))
         self._buffer, self._filled = _NONE, 0
 
-    async def _fly(self, number: int, body: memoryview, *, last: bool) -> Part:
+    async def _fly(self, number: int, body: memoryview) -> Part:
         """Store one part when it is its turn."""
-        async with self._storage.pace.slot(len(body), self._number, last=last):
+        async with self._lane.slot(len(body)):
             await self._allowed()
             upload_id = self._upload.result() if self._upload else ""
             return await self._call(self._store.put_part, self._target[0], upload_id, number, body)
@@ -205,9 +208,9 @@ class Transfer:
                 if self._own_free:
                     self._own_free = False
                     return self._own
-                if self._storage.pace.spare and self._storage.budget.spare(self._part):
+                if self._lane.room and self._storage.budget.spare(self._part):
                     return self._storage.buffers.take(self._part, self._part)
-            self._storage.pace.press()
+            self._lane.press()
             await self._landing()  # the own buffer at least is in the air
 
     def _return(self, buffer: Buffer, *, looked_into: bool = False) -> None:

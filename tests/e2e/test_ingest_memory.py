@@ -1,8 +1,10 @@
 """How much memory uploads take, whatever their size and number and however slow S3 is. Linux tells a process's peak."""
 
+import base64
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -96,3 +98,28 @@ def test_a_slow_storage_fills_no_memory(
         assert sum(said.status_code < 300 for said in answers) >= 20 * uploads // 25
         assert all("retry-after" in said.headers for said in answers if said.status_code == 503)
         assert running.peak() < most
+
+
+def send_by_tus(server: Ingest, project: str, size: int) -> int:
+    """Create an upload and bring all of it in one request; its status."""
+    names = {"projectId": project, "filename": "a.png"}
+    metadata = ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in names.items())
+    speaks = {"Tus-Resumable": "1.0.0"}
+    creation = {**speaks, "Upload-Length": str(size), "Upload-Metadata": metadata}
+    path = httpx.post(server.url + "/files/", headers=creation).raise_for_status().headers["location"]
+    block = bytes(256 * 1024)
+    content = (PNG.ljust(len(block), b"\0") if at == 0 else block[: size - at] for at in range(0, size, len(block)))
+    told = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": "0", "Content-Length": str(size)}
+    return httpx.patch(server.url + path, content=content, headers={**speaks, **told}, timeout=60).status_code
+
+
+def test_a_slow_storage_fills_no_memory_by_tus(ingest_env: dict[str, str], s3: Backend, tmp_path: Path) -> None:
+    """With pieces as large as those of a form, and no more of them at once."""
+    with (
+        Proxy(int(s3.url.rpartition(":")[2]), rate=40 * MB) as storage,
+        ingest(tmp_path, {**ingest_env, "AWS_ENDPOINT_URL_S3": storage.url}) as running,
+        ThreadPoolExecutor(8) as clients,
+    ):
+        answers = list(clients.map(lambda number: send_by_tus(running, f"tus-{number}", 20 * MB), range(8)))
+        assert answers == [204] * 8
+        assert running.peak() < MOST, running.peak()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from ingest.lanes import NEAR, Lane
 from ingest.pace import START, Pace
 
 MB = 1_000_000
@@ -29,14 +30,14 @@ async def simulated(speed: Speed, parts: int, uploads: int = 8) -> tuple[Pace, l
     """Send so many parts for eager clients; returns the limits after each landing."""
     pace, limits = Pace(24), []
     now, left = 0.0, parts
-    flights: list[tuple[float, float, int]] = []  # bytes still to go, when it began, its number
+    flights: list[tuple[float, float, int, int]] = []  # bytes still to go, when it began, beside how many, its number
     turns: list[asyncio.Task[None]] = []
     release: dict[int, asyncio.Event] = {}
-    entered: list[int] = []
+    entered: list[tuple[int, int]] = []
 
     async def fly(number: int) -> None:
         await pace.enter(number, last=False)
-        entered.append(number)
+        entered.append((pace.flying, number))
         release[number] = asyncio.Event()
         await release[number].wait()
 
@@ -48,15 +49,15 @@ async def simulated(speed: Speed, parts: int, uploads: int = 8) -> tuple[Pace, l
         for _ in range(5):
             await asyncio.sleep(0)
         while entered:
-            heapq.heappush(flights, (PART, now, entered.pop(0)))
+            heapq.heappush(flights, (PART, now, *entered.pop(0)))
         if not flights:  # tasks have yet to end
             continue
         rate = speed(len(flights))
         nearest = flights[0][0]
         now += nearest / rate
-        flights = [(to_go - nearest, begun, which) for to_go, begun, which in flights]
-        _, begun, which = heapq.heappop(flights)
-        pace.landed(PART, begun, now)
+        flights = [(to_go - nearest, begun, beside, which) for to_go, begun, beside, which in flights]
+        _, begun, beside, which = heapq.heappop(flights)
+        pace.landed(PART, beside, begun, now)
         pace.leave()
         release[which].set()
         limits.append(pace.limit)
@@ -106,6 +107,59 @@ def test_whose_client_waits_goes_first_and_then_the_older() -> None:
         return order
 
     assert asyncio.run(scenario()) == ["first", "last", "old", "young"]
+
+
+def test_nobody_is_passed_for_ever() -> None:
+    async def scenario() -> list[str]:
+        pace, order = Pace(1, longest=0), []
+
+        async def fly(name: str, upload: int, *, last: bool) -> None:
+            async with pace.slot(PART, upload, last=last):
+                order.append(name)
+                await asyncio.sleep(0)
+
+        flights = (("first", 9, False), ("patient", 8, False), ("old", 1, False), ("last", 5, True))
+        await asyncio.gather(*(fly(name, upload, last=last) for name, upload, last in flights))
+        return order
+
+    assert asyncio.run(scenario()) == ["first", "patient", "old", "last"]
+
+
+def test_an_upload_near_its_end_goes_before_older_ones_with_what_waits_of_it_too() -> None:
+    async def scenario() -> tuple[list[str], list[bool]]:
+        pace, order = Pace(1), []
+        lanes = {name: Lane(pace) for name in ("old", "middle", "young")}
+
+        async def fly(name: str) -> None:
+            async with lanes[name].slot(PART):
+                order.append(name)
+                await asyncio.sleep(0)
+
+        async with pace.slot(PART, 9, last=False):
+            flights = [asyncio.create_task(fly(name)) for name in lanes]
+            await asyncio.sleep(0)
+            lanes["middle"].came(PART, 10 * NEAR)
+            lanes["young"].came(PART, None)
+            before = lanes["young"].room
+            lanes["young"].came(9 * NEAR, 10 * NEAR)
+            rooms = [before, lanes["young"].room, lanes["old"].room]
+        await asyncio.gather(*flights)
+        return order, rooms
+
+    order, rooms = asyncio.run(scenario())
+    assert order == ["young", "old", "middle"]
+    assert rooms == [False, False, False]  # one of its own waits for its turn already
+
+
+def test_the_first_of_those_near_their_end_may_wait_with_a_part() -> None:
+    async def scenario() -> list[bool]:
+        pace = Pace(1)
+        late, other = Lane(pace), Lane(pace)
+        late.hurry()
+        async with other.slot(PART):
+            return [late.room, other.room]
+
+    assert asyncio.run(scenario()) == [True, False]
 
 
 def test_who_gives_up_waiting_takes_nobodys_turn() -> None:
