@@ -54,7 +54,7 @@ class Receiving:
         self.at_once = at_once
         self._size = self.reception.part_size
         self._before = self._sent = self._began // self._size
-        self._buffer = self._fresh()
+        self._buffer: Buffer = bytearray()
         self._filled = 0
         self._landed: dict[int, Part] = {}
         self._flying: set[asyncio.Task[Part]] = set()
@@ -65,12 +65,19 @@ class Receiving:
         self.brought = asyncio.Event()
 
     @property
+    def room(self) -> int:
+        """Bytes of the buffer that is to be filled next: a part, or what is missing of the whole upload."""
+        length = self.reception.length
+        return self._size if length is None else min(self._size, length - self._sent * self._size)
+
+    @property
     def head(self) -> memoryview | None:
         """What has come of the upload's first part, as long as it is not sent."""
         return memoryview(self._buffer)[: self._filled] if self._sent == 0 else None
 
     async def open(self) -> None:
         """Fetch the tail that the request before has left."""
+        self._buffer = self._fresh()
         tail = self.reception.tail
         if tail is not None:
             found = await self._call(self._shelves.objects.read, tail.key, tail.size, tail.etag)
@@ -113,7 +120,7 @@ class Receiving:
             body = memoryview(self._buffer)[: self._filled]
             async with self._lane.slot(len(body)):
                 etag = await self._made(key, self._shelves.objects.put, key, body, self.label)
-            crc: str | None = await self._call(crc64, body)
+            crc: str | None = crc64(body)
         else:
             parts = await self._all_parts(key)
             crc = crc64_of_parts([*self._earlier, *parts[self._before :]])
@@ -125,6 +132,8 @@ class Receiving:
             etag = await self._made(key, self._shelves.objects.complete, key, upload_id, parts, crc)
             await self._verify(key)
         await self.tidy()
+        self._shelves.buffers.give(self._buffer)
+        self._buffer = bytearray()
         return Stored(self.offset, etag, f"{NAME}:{crc}" if crc else None)
 
     async def tidy(self) -> None:
@@ -202,7 +211,7 @@ class Receiving:
         return upload_id
 
     def _fresh(self) -> Buffer:
-        return self._shelves.buffers.take(self._size, self._size)
+        return self._shelves.buffers.take(self.room, self._size)
 
     async def _empty_buffer(self) -> Buffer:
         """The first buffer is the request's own; more are borrowed of the budget while they are to be had."""

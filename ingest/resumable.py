@@ -70,13 +70,13 @@ class Resumable:
 
     async def look(self, media_id: str, caller: Caller) -> Opened:
         """The upload as it stands, when whoever asks may go on with it; raises `ProblemError`."""
-        opened = await self.call(granting.look, self.ledger, media_id)
+        opened, now = await self.call(self._looked, media_id)
         if opened is None or (caller.projects is not None and opened.media.project_id not in caller.projects):
             raise ProblemError("upload_not_found")
         media, task = opened
         if task is None or task.reception is None or reception_of(task.reception).direct:
             raise ProblemError("upload_gone" if media.status is not Status.UPLOADING else "upload_not_found")
-        over = media.status is Status.UPLOADING and await self._now() > task.grant_until
+        over = media.status is Status.UPLOADING and now > task.grant_until
         if over or (media.status is not Status.UPLOADING and not arrived(media)):
             raise ProblemError("upload_gone")
         return opened
@@ -133,7 +133,7 @@ class Resumable:
             if body.length is not None:
                 receiving.reception = replace(receiving.reception, length=body.length)
             await stack.enter_async_context(self._laid_down(holding, receiving))
-            await stack.enter_async_context(self.shelves.budget.admitted(receiving.reception.part_size))
+            await stack.enter_async_context(self.shelves.budget.admitted(receiving.room))
             await stack.enter_async_context(holding.kept(receiving.safe))
             if not holding.media.partial:
                 stored = reported(holding.media, lambda: receiving.safe()[0], self.ledger, self.threads)
@@ -179,7 +179,7 @@ class Resumable:
         if found is None or found.mime_type not in limits.accept:
             raise ProblemError("format_unsupported" if found is None else "type_not_accepted")
         event = recognised(holding.media, found)
-        holding.media = await self.call(granting.recognise, self.ledger, holding.task, event)
+        holding.media = await self.call(granting.recognise, self.ledger, holding.task, event, holding.media)
         receiving.label = label_of(holding.media, FIELD)
 
     async def _finish(self, stack: AsyncExitStack, holding: Holding, receiving: Receiving, body: Body) -> None:
@@ -215,7 +215,7 @@ class Resumable:
 
     async def settle(self, holding: Holding, event: Stored | Aborted) -> None:
         """Commit how the upload ended; raises `ProblemError`."""
-        settled = await settle(holding.task, event, self.ledger, self.threads)
+        settled = await settle(holding.task, event, self.ledger, self.threads, holding.media)
         holding.over = True
         if not arrived(settled) and isinstance(event, Stored):
             raise ProblemError("upload_superseded")
@@ -271,10 +271,13 @@ class Resumable:
         until = now + self.keep
         look_at = now + 2 * self.ledger.lease.length if reception.ours else until  # we take it at once, or are dead
         try:
-            granting.open_upload(self.ledger, replace(media, position=position), until, look_at, reception, also)
+            return granting.open_upload(self.ledger, replace(media, position=position), until, look_at, reception, also)
         except RefusedError as refusal:
             raise ProblemError("request_in_progress") from refusal
-        return granting.look(self.ledger, media.id) or Opened(media, None)
+
+    def _looked(self, media_id: str) -> tuple[Opened | None, int]:
+        """The upload and the time, by one thread."""
+        return granting.look(self.ledger, media_id), self.ledger.records.now()
 
     async def _now(self) -> int:
         return await self.call(self.ledger.records.now)

@@ -24,7 +24,7 @@ class Opened(NamedTuple):
 
 def open_upload(
     ledger: Ledger, media: Media, until: int, look_at: int, reception: Reception, also: Sequence[Change] = ()
-) -> None:
+) -> Opened:
     """The first transaction of an upload that comes over several requests: the record and its row, held by nobody.
 
     Raises `RefusedError` when a change that goes with it does not hold.
@@ -32,6 +32,7 @@ def open_upload(
     now = ledger.records.now()
     row = grants.granted(media, ledger.queue_of(media, "upload"), now, until, look_at, reception)
     ledger.records.write([protocol.create(media, now), row, *also])
+    return Opened(media, task_of(row.row | row.key.attributes))
 
 
 def look(ledger: Ledger, media_id: str) -> Opened | None:
@@ -83,10 +84,13 @@ def ask(ledger: Ledger, seen: Task) -> None:
         return
 
 
-def recognise(ledger: Ledger, task: Task, event: Recognised) -> Media:
-    """Say in the record what is coming; raises `LeaseLostError` when it does not want it any more."""
+def recognise(ledger: Ledger, task: Task, event: Recognised, known: Media | None = None) -> Media:
+    """Say in the record what is coming; raises `LeaseLostError` when it does not want it any more.
+
+    `known` is the record as the caller saw it last: only if it is that no longer is it read.
+    """
     while True:
-        media = ledger.read(task.media_id)
+        media, known = known or ledger.read(task.media_id), None
         step = None if media is None else advance(media, event, ledger.records.now(), ledger.site)
         if media is None or step is None or media.status is not Status.UPLOADING:
             raise LeaseLostError
