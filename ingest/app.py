@@ -14,6 +14,7 @@ from ingest.adoption import Adoption
 from ingest.allowances import Allowances, Throttle
 from ingest.auth import Authentication
 from ingest.bodies import Patience
+from ingest.brought import Brought
 from ingest.budget import Budget
 from ingest.buffers import Buffers
 from ingest.callers import Right, door
@@ -78,7 +79,7 @@ def create(services: Services, access: Access) -> Starlette:
     uploads = Uploads(intake, idempotency, patience)
     adoption = Adoption(ledger, objects, pipeline, idempotency, reading)
     reads = Reads(ledger, reading)
-    events = Events(ledger, Watches(services.feed), reading)
+    events = Events(ledger, Watches(services.feed), reading, Brought(ledger, services.pieces, storing))
     projects = Projects(ledger, pipeline.stages["erase"].queue, reading)
     keyring, tokens = Keyring(ledger.records, asking), Tokens(settings.token_secrets, pipeline.limits)
     pings = {"s3": objects.ping, "records": ledger.records.ping, "redis": services.queue.ping}

@@ -15,6 +15,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from ingest.brought import Brought, Inquiry
 from ingest.callers import caller_of
 from ingest.problems import ProblemError
 from ingest.reads import media_id_of
@@ -45,6 +46,7 @@ class Events:
     ledger: Ledger
     watches: Watches
     threads: Executor
+    brought: Brought
 
     async def media(self, request: Request) -> Response:
         """The state of a media whenever it changes, and how far it is, until it has settled."""
@@ -76,7 +78,7 @@ class Events:
 
     def _of_media(self, media: Media) -> Callable[[Watch], AsyncIterator[str]]:
         async def told(watch: Watch) -> AsyncIterator[str]:
-            seen, known, changed = 0, media, True
+            seen, known, changed, inquiry = 0, media, True, Inquiry(self.brought)
             reported = await self._in_thread(self.ledger.queue.progress, media.id)
             news: Mapping[str, Report] = reported
             ends_at = time.monotonic() + LASTING
@@ -88,11 +90,13 @@ class Events:
                     yield _state(known, seen)
                 if settled(known):
                     return
+                inquiry.know(known)
                 if news:
                     reported |= news
                     yield _progress(known, reported)
-                which, reported_of = await watch.news(self.watches.patience)
+                which, reported_of = await watch.news(inquiry.patience(self.watches.patience))
                 news = reported_of.get(media.id, {})
+                await inquiry.ask(reported_of)
                 changed = which is None or bool(which) or not news
 
         return told
@@ -101,19 +105,24 @@ class Events:
         async def told(watch: Watch) -> AsyncIterator[str]:
             seen: dict[str, int] = {}
             reports: dict[str, dict[str, Report]] = {}
+            inquiry = Inquiry(self.brought)
             found = [media for media in await self._try(self._newest(project_id), []) if media.updated_at > since]
-            ends_at = time.monotonic() + LASTING
+            ends_at, look_at = time.monotonic() + LASTING, 0.0
             while time.monotonic() < ends_at:
                 for media in sorted(found, key=lambda each: each.updated_at):
+                    inquiry.know(media)
                     if media.version > seen.get(media.id, 0):
                         seen[media.id] = media.version
                         yield _state(media, media.updated_at)
-                which, reported_of = await watch.news(self.watches.patience)
+                which, reported_of = await watch.news(inquiry.patience(self.watches.patience))
+                silent = not await inquiry.ask(reported_of) or time.monotonic() >= look_at
+                if silent:
+                    look_at = time.monotonic() + self.watches.patience
                 for media_id, report in reported_of.items():
                     reports.setdefault(media_id, {}).update(report)
                     if (media := await self._try(self._read(media_id), None)) is not None and not settled(media):
                         yield _progress(media, reports[media_id])
-                found = await self._found(project_id, which, quiet=not reported_of)
+                found = await self._found(project_id, which, quiet=silent and not reported_of)
                 for crowded in (seen, reports):
                     while len(crowded) > _REMEMBERED:
                         crowded.pop(next(iter(crowded)))

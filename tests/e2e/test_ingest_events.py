@@ -117,6 +117,20 @@ def test_bytes_are_told_while_they_are_stored(servers: tuple[Ingest, Ingest]) ->
         wait_for(lambda: records(server, "bytes")[0]["status"] == "uploaded")
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_bytes_that_go_straight_to_s3_are_told_too(servers: tuple[Ingest, Ingest], *, whole: bool) -> None:
+    one, two = servers
+    wanted = {"filename": "a.png", "type": "image/png", "metadata": {"projectId": f"past-{whole}"}}
+    upload = web.post(f"{one.url}/s3/multipart", json=wanted).raise_for_status().json()
+    place = f"{one.url}/s3/multipart/{upload['uploadId']}/1"
+    part = web.get(place, params={"key": upload["key"]}).raise_for_status().json()["url"]
+    web.put(part, content=PNG + bytes(MB), timeout=30).raise_for_status()
+    path = f"/api/projects/past-{whole}/events" if whole else f"/api/media/{upload['mediaId']}/events"
+    with following(two, path) as events:
+        told = next(each for each in events if "bytesStored" in each["data"])
+        assert (told["data"]["mediaId"], told["data"]["bytesStored"]) == (upload["mediaId"], len(PNG) + MB)
+
+
 def test_without_redis_changes_come_later_but_they_come(tmp_path: Path, ingest_env: dict[str, str]) -> None:
     away = f"redis://127.0.0.1:{next(ports.free())}"
     with ingest(tmp_path, ingest_env | {"REDIS_URL": away}) as server:
