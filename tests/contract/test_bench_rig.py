@@ -90,8 +90,8 @@ def test_the_cost_of_bookkeeping_is_that_of_records_and_of_hints_that_arrive(sin
     assert cost.records > 0
     assert cost.hint > 0
     waiting = broker.connect(url).client.hlen(f"dramatiq:{pipeline.queue_of('validate', None)}.msgs")
-    # One of each photo, one more that was not measured; then the same five again and again.
-    assert waiting == 21 + 5 * (4 + 1)
+    # One of each photo, one more that was not measured; then the same ten again and again.
+    assert waiting == 21 + 10 * (2 + 1)
 
 
 @pytest.mark.parametrize(("headers", "finished", "asked"), [({"Retry-After": "0"}, 3, 6), ({}, 0, 3)])
