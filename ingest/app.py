@@ -86,7 +86,9 @@ def create(services: Services, access: Access) -> Starlette:
     health = Health(pings, frozenset({"redis"}), asking)
     docs = Docs(pipeline.limits)
     routes = [
+        # Looked through in this order: what comes most, and costs least besides, stands first.
         door("/api/upload", Right.UPLOAD, uploads.post, "POST"),
+        door("/api/upload/{project_id}/{file_name:path}", Right.UPLOAD, uploads.put, "PUT"),
         door(PATH, Right.UPLOAD, tus.collection, "POST", "OPTIONS"),
         door(PATH.rstrip("/"), Right.UPLOAD, tus.collection, "POST", "OPTIONS"),
         door(PATH + "{media_id}", Right.UPLOAD, tus.one, "HEAD", "PATCH", "DELETE", "OPTIONS"),
@@ -99,7 +101,6 @@ def create(services: Services, access: Access) -> Starlette:
         door("/s3/multipart/{upload_id}/batch", Right.UPLOAD, presigned.batch, "GET"),
         door("/s3/multipart/{upload_id}/{number}", Right.UPLOAD, presigned.part, "GET"),
         door("/s3/xml/{upload_id}/{verb}", Right.UPLOAD, presigned.xml, "GET", "POST", "DELETE", name="s3_xml"),
-        door("/api/upload/{project_id}/{file_name:path}", Right.UPLOAD, uploads.put, "PUT"),
         door("/api/media", Right.WRITE, adoption.post, "POST"),
         door("/api/media/{media_id}", Right.FOLLOW, reads.one, "GET", name="media"),
         door("/api/media/{media_id}", Right.WRITE, reads.delete, "DELETE"),

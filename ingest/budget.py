@@ -27,11 +27,12 @@ class Budget:
     @asynccontextmanager
     async def admitted(self, size: int, patience: float = PATIENCE) -> AsyncIterator[None]:
         """Room of one's own; raises `ProblemError` when none came free in time."""
-        try:
-            async with asyncio.timeout(patience):
-                await self._take(size)
-        except TimeoutError:
-            raise ProblemError("busy") from None
+        if not self.spare(size):
+            try:
+                async with asyncio.timeout(patience):
+                    await self._turn(size)
+            except TimeoutError:
+                raise ProblemError("busy") from None
         try:
             yield
         finally:
@@ -52,9 +53,7 @@ class Budget:
             self.free -= wanted
             admission.set_result(None)
 
-    async def _take(self, size: int) -> None:
-        if self.spare(size):
-            return
+    async def _turn(self, size: int) -> None:
         entry = (size, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
         try:

@@ -72,6 +72,8 @@ class Caller:
 
     def narrow(self, limits: Limits) -> Limits:
         """The limits of what this caller uploads."""
+        if self.bytes is None and not self.types:
+            return limits
         most = limits.bytes if self.bytes is None else min(limits.bytes, self.bytes)
         if not self.types:
             return replace(limits, bytes=most)
