@@ -1,6 +1,5 @@
 """Looking at a photo and making its stills in one go: the same as one after the other, or not at all."""
 
-import random
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,11 +46,17 @@ def test_it_is_the_same_as_one_after_the_other(kind: str, tmp_path: Path) -> Non
         assert one.path.read_bytes() == other.path.read_bytes()
 
 
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"], ids=["cut", "cut and ended"])
 @pytest.mark.parametrize("share", [0.3, 0.9])
-def test_a_photo_without_its_end_is_left_to_inspection(share: float, tmp_path: Path) -> None:
-    noise = Image.frombytes("RGB", (1600, 1200), random.Random(1).randbytes(1600 * 1200 * 3))
+@pytest.mark.parametrize("size", [(1600, 1200), (2400, 1600)], ids=["decoded", "streamed"])
+def test_a_photo_without_its_end_is_left_to_inspection(
+    size: tuple[int, int], share: float, end: bytes, tmp_path: Path
+) -> None:
+    noise = Image.effect_noise(size, 100).convert("RGB")
     whole = builders.photo(tmp_path / "photo.jpg", picture=noise)
-    assert developed(builders.cut(whole, tmp_path / "cut.jpg", share)) is None
+    cut = builders.cut(whole, tmp_path / "cut.jpg", share)
+    cut.write_bytes(cut.read_bytes() + end)
+    assert developed(cut) is None
 
 
 def test_what_is_refused_or_no_image_is_left_to_inspection(tmp_path: Path) -> None:

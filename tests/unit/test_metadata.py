@@ -125,6 +125,22 @@ def test_a_jpeg_without_its_end_is_taken_with_a_warning_when_that_is_allowed(pro
     assert intact.warnings == ()
 
 
+def test_an_end_that_was_put_to_the_rest_of_a_jpeg_makes_it_no_whole_one(tmp_path: Path) -> None:
+    whole = builders.photo(tmp_path / "whole.jpg", picture=Image.effect_noise((400, 400), 100))
+    cut = builders.cut(whole, tmp_path / "cut.jpg", 0.5)
+    cut.write_bytes(cut.read_bytes() + b"\xff\xd9")
+    with pytest.raises(RefusedError):
+        probe(cut)
+    found = inspect_photo(cut, replace(LIMITS, truncated="accept-with-warning"))
+    assert found is not None
+    assert found.warnings == (TRUNCATED,)
+
+
+def test_a_grey_jpeg_is_whole(tmp_path: Path) -> None:
+    grey = builders.photo(tmp_path / "grey.jpg", picture=Image.new("RGB", (400, 300), (128, 128, 128)))
+    assert probe(grey).warnings == ()
+
+
 def test_only_a_jpeg_that_shows_something_is_taken_without_its_end(tmp_path: Path) -> None:
     noise = Image.effect_noise((400, 400), 100)
     lenient = replace(LIMITS, truncated="accept-with-warning")

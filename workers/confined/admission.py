@@ -23,6 +23,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from workers.confined import streaming
 from workers.confined.memory import SHARE, needed
 from workers.confined.refusal import RefusedError
 
@@ -48,6 +49,11 @@ _ISO_FORMATS: Mapping[str, str] = MappingProxyType({"AVIF": "avif", "HEIF": "hei
 # ISO/IEC 14496-12: a box of type `ftyp` opens the file and names its brand. Films have it too.
 _MAGIC, _TYPE, _BRAND = 12, slice(4, 8), slice(8, 12)
 _IMAGE_BRANDS = frozenset({b"avif", b"avis", b"mif1", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
+
+JPEG = frozenset({"JPEG", "MPO"})
+"""What Pillow calls a JPEG; MPO: with more pictures behind the first."""
+FILL = 128
+"""What libjpeg puts, or one next to it, where nothing is left to decode."""
 
 _UPRIGHT = 1
 SIDEWAYS = frozenset({5, 6, 7, 8})
@@ -100,6 +106,8 @@ def decode(image: Image.Image, *, truncated: bool = False, to_look: bool = False
         raise RefusedError("image_undecodable") from error
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False  # opening a file asks for it too
+    if image.format in JPEG and not truncated and _ends_in_filling(image) and streaming.cut_short(_file_of(image)):
+        raise RefusedError("image_undecodable")
 
 
 def format_of(image: Image.Image) -> str:
@@ -114,3 +122,12 @@ def orientation(image: Image.Image) -> int:
         with suppress(Exception):  # broken EXIF is no reason to refuse a picture
             value = image.getexif().get(ExifTags.Base.Orientation)
     return value if isinstance(value, int) and value in range(1, 9) else _UPRIGHT
+
+
+def _ends_in_filling(image: Image.Image) -> bool:
+    last = image.getpixel((image.width - 1, image.height - 1))
+    return all(abs(value - FILL) <= 1 for value in (last if isinstance(last, tuple) else (last or 0,)))
+
+
+def _file_of(image: Image.Image) -> Path:
+    return Path(getattr(image, "filename", ""))

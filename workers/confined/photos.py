@@ -11,7 +11,7 @@ from pipeline.limits import Limits, Rejected, judge
 from pipeline.probes import TRUNCATED, Probe
 from pipeline.renditions import Fact
 from workers.confined import gif, metadata
-from workers.confined.admission import SIDEWAYS, decode, format_of, open_image, orientation
+from workers.confined.admission import FILL, SIDEWAYS, decode, format_of, open_image, orientation
 from workers.confined.refusal import RefusedError
 
 # TIFF, HEIC and MPO hold pages or other pictures, of which the first counts, rather than frames.
@@ -24,7 +24,6 @@ _FRAMES: Mapping[str, Callable[[Image.Image, Path, Limits], int]] = MappingProxy
     }
 )
 
-_FILL = 128  # what libjpeg puts where nothing is left to decode
 _ENOUGH = 0.1  # of a picture's rows
 
 
@@ -68,7 +67,7 @@ def _decode_beginning(path: Path, limits: Limits) -> None:
         raise RefusedError("image_undecodable")
     image.draft(None, (1, 1))
     decode(image, truncated=True, to_look=True)
-    shown = image.convert("L").point(lambda value: abs(value - _FILL) > 1 and _FILL).getbbox()
+    shown = image.convert("L").point(lambda value: abs(value - FILL) > 1 and FILL).getbbox()
     if shown is None or shown[3] < _ENOUGH * image.height:
         raise RefusedError("image_undecodable")
 

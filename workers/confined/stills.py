@@ -30,7 +30,6 @@ _TURNED = {
 
 # A JPEG is decoded at a scale that leaves this many times the pixels needed on a side, so that resampling stays sharp.
 _HEADROOM = 1.125
-_JPEG = frozenset({"JPEG", "MPO"})
 _MANY = 2_000_000  # pixels, below which there is little to be won
 
 
@@ -55,7 +54,7 @@ Step = Callable[[Image.Image, Order], Image.Image]
 
 def draft(image: Image.Image, order: Order) -> Image.Image:
     """Let the JPEG decoder itself scale down by 2, 4 or 8."""
-    if image.format not in _JPEG:
+    if image.format not in admission.JPEG:
         return image
     width, height = order.size
     image.draft(None, (round(width * _HEADROOM), round(height * _HEADROOM)))
@@ -64,7 +63,7 @@ def draft(image: Image.Image, order: Order) -> Image.Image:
 
 def stream(image: Image.Image, order: Order) -> Image.Image:
     """Where much is left to resample, do so while the JPEG is decoded."""
-    if image.format not in _JPEG or image.mode != "RGB" or order.truncated or order.source is None:
+    if image.format not in admission.JPEG or image.mode != "RGB" or order.truncated or order.source is None:
         return image
     if image.size == order.size or math.prod(image.size) < _MANY:
         return image
@@ -138,7 +137,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         pictures, preview = cascade(image, alike, replace(order, keep_profile=keep))
         previews.append(preview)
         for still, picture, owner in zip(alike, pictures, owners, strict=True):
-            encode(picture, still, Path(request["folder"]) / still.suffix, owner, photo=image.format in _JPEG)
+            encode(picture, still, Path(request["folder"]) / still.suffix, owner, photo=image.format in admission.JPEG)
             sizes[still.name] = picture.size
     return {
         "stills": [{"width": sizes[still.name][0], "height": sizes[still.name][1]} for still in stills],
