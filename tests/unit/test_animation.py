@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -186,11 +187,22 @@ def test_the_picture_for_those_who_know_no_animations_is_no_part_of_it(tmp_path:
         ("gif", 2, 3),  # twice again
         ("webp", 2, 2),
         ("png", 0, 0),
-        ("avif", None, None),
+        ("avif", None, 0),
     ],
 )
 def test_it_is_recorded_how_often_it_is_shown(kind: str, loop: int | None, plays: int | None, tmp_path: Path) -> None:
     assert accepted(moving(tmp_path / f"moving.{kind}", loop=loop)).plays == plays
+
+
+@pytest.mark.parametrize("plays", [0, 1, 3])
+def test_an_avif_says_so_in_its_track(plays: int, tmp_path: Path) -> None:
+    path = tmp_path / "moving.avif"
+    source = ["-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=0.5"]
+    encoder = ["-c:v", "libaom-av1", "-cpu-used", "8", "-loop", str(plays)]
+    subprocess.run([builders.ffmpeg(), "-v", "error", *source, *encoder, str(path)], check=True)
+    assert accepted(path).plays == plays
+    path.write_bytes(path.read_bytes().replace(b"edts", b"free"))
+    assert accepted(path).plays is None
 
 
 def test_what_stands_still_is_shown_no_number_of_times(tmp_path: Path) -> None:

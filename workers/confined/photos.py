@@ -1,6 +1,7 @@
 """Inspecting an image: facts from its header first, then proof that it can be decoded."""
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -10,7 +11,7 @@ from PIL import Image, ImageFile
 from pipeline.limits import Limits, Rejected, judge
 from pipeline.probes import TRUNCATED, Probe
 from pipeline.renditions import Fact
-from workers.confined import gif, metadata
+from workers.confined import avis, gif, metadata
 from workers.confined.admission import FILL, SIDEWAYS, decode, format_of, open_image, orientation
 from workers.confined.refusal import RefusedError
 
@@ -89,14 +90,17 @@ def _describe(image: ImageFile.ImageFile, path: Path, limits: Limits) -> Probe:
         coded_height=image.height,
         orientation=turn,
         frames=frames,
-        plays=_plays(image, kind) if frames > 1 else None,
+        plays=_plays(image, kind, path) if frames > 1 else None,
         has_alpha="A" in image.getbands() or "transparency" in image.info,
     )
 
 
-def _plays(image: ImageFile.ImageFile, kind: str) -> int | None:
+def _plays(image: ImageFile.ImageFile, kind: str, path: Path) -> int | None:
     """How often it is shown in all. What a GIF says is how often it is shown again, and without a word it is not."""
     said = image.info.get("loop")
+    if kind == "avif":
+        with suppress(IndexError):  # boxes shorter than they have to be
+            return avis.plays(path)
     if kind == "gif":
         return 1 if said is None else said and said + 1
     return said
