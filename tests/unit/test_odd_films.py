@@ -82,6 +82,16 @@ def test_an_encrypted_film_says_so(tmp_path: Path) -> None:
     assert reason(builders.video(tmp_path / "film.mp4", (160, 90), seconds=0.5, options=key)) == "video_encrypted"
 
 
+@pytest.mark.parametrize("default", [0, 1])
+def test_the_sound_is_the_one_that_a_player_plays(tmp_path: Path, default: int) -> None:
+    other = ("-f", "lavfi", "-i", "sine=frequency=880:duration=1,pan=stereo|c0=c0|c1=c0")
+    whole = counted(tmp_path / "whole.mkv", seconds=1)
+    flags = ("-disposition:a", "0", f"-disposition:a:{default}", "default")
+    tracks = ("-i", str(whole), *other, "-map", "0", "-map", "1", "-c:v", "copy", "-c:a", "aac", *flags)
+    probe = accepted(write(tmp_path / "film.mkv", *tracks))
+    assert (probe.audio_stream, probe.audio_channels) == (1 + default, 1 + default)
+
+
 def test_tracks_that_come_up_in_mid_stream_are_left_alone(tmp_path: Path) -> None:
     disc = ("-c:v", "mpeg2video", "-c:a", "ac3", "-f", "dvd")  # with a track of its own for navigation
     probe = accepted(counted(tmp_path / "film.mpg", seconds=2, options=disc))

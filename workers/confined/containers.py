@@ -63,8 +63,12 @@ def picture_stream(container: InputContainer) -> VideoStream | None:
 
 
 def sound_stream(container: InputContainer) -> AudioStream | None:
-    """The first audio stream that there is a decoder for; a phone may put another kind beside it."""
-    return next((stream for stream in container.streams.audio if decodable(stream)), None)
+    """The audio stream that a player plays: of those there is a decoder for the default one, or else the first.
+
+    A phone may put another kind beside it.
+    """
+    heard = [stream for stream in container.streams.audio if decodable(stream)]
+    return min(heard, key=lambda stream: not stream.disposition & Disposition.default, default=None)
 
 
 def decodable(stream: Stream) -> bool:
