@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -41,13 +42,35 @@ def manifest(video: VideoPlan, part: str) -> str:
 def transcode(job: Job) -> Made:
     """The segments of one chunk on every rung. Raises FrameCountError unless all hold the frames they must."""
     video = of(job.plan)
-    start, stop = video.span(job.part)
     source = _readable(job, video)
-    copied = _with_copy(job, source, video) if video.copied else None
-    made = copied or _encoded(job, source, video.rungs, job.scratch / "encoded")
+    made = _with_copy(job, source, video) if video.copied else None
+    if made:
+        return _manifested(job, video, made, frames=_whole(job, source, made), copied=True)
+    made, frames = _encoded_whole(job, source, video)
+    return _manifested(job, video, made, frames=frames, copied=False)
+
+
+def _encoded_whole(job: Job, source: ffmpeg.Source, video: VideoPlan) -> tuple[Mapping[str, Collected | None], int]:
+    """The chunk and its number of frames; where some are missing, once more from farther back."""
+    *sources, last = source, *ffmpeg.farther(source, video.span(job.part)[0])
+    folder = job.scratch / "encoded"
+    for each in sources:
+        made = _encoded(job, each, video.rungs, folder)
+        try:
+            return made, _whole(job, each, made)
+        except FrameCountError as error:
+            log.warning("frames_missing", part=job.part, error=str(error))
+            shutil.rmtree(folder)
+    made = _encoded(job, last, video.rungs, folder)
+    return made, _whole(job, last, made)
+
+
+def _whole(job: Job, source: ffmpeg.Source, made: Mapping[str, Collected | None]) -> int:
+    """The number of frames, which are all that the chunk must have; raises FrameCountError."""
+    start, stop = of(job.plan).span(job.part)
     frames = _agreed(job, made, start)
     _check(job, source, start, stop, frames)
-    return _manifested(job, video, made, frames=frames, copied=copied is not None)
+    return frames
 
 
 def _with_copy(job: Job, source: ffmpeg.Source, video: VideoPlan) -> Mapping[str, Collected | None] | None:

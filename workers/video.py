@@ -4,7 +4,7 @@ All timestamps count from the start of the container, so that sound and picture 
 start lies is the probe's to say: builds of ffmpeg differ in it, and some take it from the streams that are read alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ START = 1  # seconds that all segments are late, so that no decoding time before
 
 _MOST_CHANNELS = 8  # that ffmpeg knows a layout for, and so how to mix down
 _PREROLL = Fraction(1, 4)  # seconds decoded before a chunk, for filters that look back
+_FARTHER = Fraction(20)  # the same where decoding begins at no whole picture: encoders refresh all of it in ten at most
 _INDEXED = ("mov", "matroska", "avi")  # containers with an index that seeking is exact by
 
 _CLOCK = "-copyts"
@@ -30,8 +31,9 @@ _SLICES = "1|5"  # kinds of NAL units, ISO/IEC 14496-10, table 7-1
 class Source:
     """A file to read video from: its path, the index of the video stream, whether seeking in it is exact.
 
-    `begins` is the timestamp in seconds that all others count from. `cut`: it is what `copy` made of one span, so many
-    frames, and whoever decodes it stops at the first fault.
+    `begins` is the timestamp in seconds that all others count from, `preroll` how many seconds before a chunk decoding
+    begins at the latest. `cut`: it is what `copy` made of one span, so many frames, and whoever decodes it stops at the
+    first fault.
     """
 
     path: Path
@@ -39,11 +41,22 @@ class Source:
     exact: bool
     begins: float
     cut: int = 0
+    preroll: Fraction = _PREROLL
 
 
 def original(path: Path, probe: Probe) -> Source:
     """The original as a source. One whose seeking is not exact is read from its start for every chunk."""
     return Source(path, probe.video_stream, _container(probe) in _INDEXED, probe.start_time)
+
+
+def farther(source: Source, start: int) -> tuple[Source, ...]:
+    """The source as it is read for a chunk from that frame on, where its first frames do not come: from farther back.
+
+    So it is with H.264 that is refreshed in columns, frame by frame: none of its keyframes is a whole picture.
+    """
+    if not start or not source.exact:
+        return ()
+    return replace(source, preroll=_FARTHER), replace(source, exact=False)
 
 
 def copied(path: Path) -> Source:
@@ -155,7 +168,7 @@ def audio(program: str, source: Path, probe: Probe, video: VideoPlan) -> list[st
 def _seek(source: Source, video: VideoPlan, start: int, **options: Any) -> Any:  # noqa: ANN401
     """Open before a frame: at the keyframe there, for where frames vary in length the one shown may be long past."""
     if start and source.exact:
-        options["ss"] = f"{source.begins + float(video.seconds(start) - _PREROLL):.6f}"
+        options["ss"] = f"{source.begins + float(video.seconds(start) - source.preroll):.6f}"
         options["noaccurate_seek"] = None
         options["seek_timestamp"] = 1
     return opened(source.path, **options)[str(source.stream)]
