@@ -25,7 +25,13 @@ _LIMITS = ("bytes_exceeded", "format_unsupported", "type_not_accepted", "file_em
 _BUSY = ("busy", "overloaded", "storage_unavailable", "shutting_down", "request_timeout")
 _TUS = ("tus_version_unsupported", "upload_not_found", "upload_gone", "upload_locked", "upload_interrupted")
 _OFFSETS = ("upload_offset_invalid", "upload_offset_mismatch", "upload_length_invalid", "upload_type_invalid")
-_TUS_NEW = ("upload_metadata_invalid", "upload_concat_invalid", "upload_checksum_invalid", "checksum_mismatch")
+_TUS_NEW = (
+    "upload_metadata_invalid",
+    "upload_concat_invalid",
+    "upload_final",
+    "upload_checksum_invalid",
+    "checksum_mismatch",
+)
 _DIGESTS = ("digest_invalid", "digest_mismatch")
 _S3 = ("upload_not_found", "malformed_json", "body_too_large", "part_number_invalid", "upload_superseded", *_DIGESTS)
 _BYTES: Json = {"application/offset+octet-stream": {"schema": {"type": "string", "format": "binary"}}}

@@ -90,6 +90,8 @@ class Tus:
         self, request: Request, ids: tuple[str, ...], metadata: Mapping[str, str], limits: Limits
     ) -> Response:
         """An upload that is put together of others."""
+        if request.headers.get("content-type") == CONTENT_TYPE:
+            raise ProblemError("upload_final")
         caller, concat = caller_of(request), request.headers["upload-concat"]
         project_id, said = _project(request, metadata, caller), request.headers.get("upload-metadata", "")
 

@@ -124,7 +124,7 @@ def concat_of(headers: Headers) -> tuple[str, tuple[str, ...]]:
     if text in {"", "partial"}:
         return text, ()
     kind, _, listed = text.partition(";")
-    ids = tuple(url.partition("?")[0].rpartition("/")[2] for url in listed.split())
+    ids = tuple(url.partition("?")[0].rstrip("/").rpartition("/")[2] for url in listed.split())
     if kind != "final" or not 1 <= len(ids) <= MOST_PIECES or len(set(ids)) < len(ids):
         raise ProblemError("upload_concat_invalid")
     return kind, ids

@@ -20,6 +20,10 @@ from tests.web import web
 MIB = 1024 * 1024
 SIZE = 14 * MIB
 """Of bodies that are sent to their end before anybody listens: less than what is read and dropped."""
+SIGNING = {
+    "sign": "POST /s3/sign HTTP/1.1\r\nX-Project-Id: guarded",
+    "companion": "POST /s3/multipart HTTP/1.1\r\nX-Project-Id: guarded",
+}
 BYTES = "Tus-Resumable: 1.0.0\r\nContent-Type: application/offset+octet-stream"
 
 
@@ -113,9 +117,10 @@ def test_what_a_silent_tus_client_sent_is_kept(guard: Guard) -> None:
     assert offset.headers["upload-offset"] == str(len(PNG) + 1000)
 
 
-@pytest.mark.parametrize("door", ["form", "raw", "tus"])
+@pytest.mark.parametrize("door", ["form", "raw", "tus", "sign", "companion"])
 def test_who_is_not_let_in_sees_why_though_all_is_sent_first(guard: Guard, door: str) -> None:
     heads = {
+        **SIGNING,
         "form": f"POST /api/upload HTTP/1.1\r\nContent-Type: {CONTENT_TYPE}",
         "raw": "PUT /api/upload/guarded/a.png HTTP/1.1",
         "tus": f"PATCH /files/media_{0:032x} HTTP/1.1\r\n{BYTES}\r\nUpload-Offset: 0",
@@ -136,6 +141,13 @@ def test_so_does_who_sends_no_picture(guard: Guard, door: str) -> None:
     with guard.ask(f"{heads[door]}\r\nContent-Length: {SIZE}") as connection:
         connection.sendall(begin + bytes(SIZE - len(begin)))
         assert said(connection) == (415, "format_unsupported")
+
+
+@pytest.mark.parametrize("door", ["sign", "companion"])
+def test_so_does_who_sends_too_much_to_be_signed(guard: Guard, door: str) -> None:
+    with guard.ask(f"{SIGNING[door]}\r\nContent-Length: {SIZE}") as connection:
+        connection.sendall(bytes(SIZE))
+        assert said(connection) == (413, "body_too_large")
 
 
 def test_parts_and_fields_of_a_form_are_counted(guard: Guard) -> None:

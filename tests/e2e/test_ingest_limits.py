@@ -43,6 +43,18 @@ def test_one_byte_more_is_counted_and_taken_back(strict: Ingest, bucket: Bucket)
     assert bucket.keys("projects/counted/") == []
 
 
+def test_pieces_that_are_too_much_together_are_not_put_together(strict: Ingest) -> None:
+    tus = {"Tus-Resumable": "1.0.0", "X-Project-Id": "pieces"}
+    piece = {**tus, "Upload-Concat": "partial", "Upload-Length": str(7 * 10**6)}
+    bytes_of_it = {"Content-Type": "application/offset+octet-stream"}
+    paths = []
+    for content in (PNG + bytes(7 * 10**6 - len(PNG)), bytes(7 * 10**6)):
+        sent = web.post(f"{strict.url}/files/", content=content, headers={**piece, **bytes_of_it}, timeout=60)
+        paths.append(sent.raise_for_status().headers["location"])
+    said = web.post(f"{strict.url}/files/", headers={**tus, "Upload-Concat": f"final;{' '.join(paths)}"})
+    assert (said.status_code, said.json()["code"]) == (413, "bytes_exceeded")
+
+
 def test_a_limit_smaller_than_one_read_holds(ingest_env: dict[str, str], tmp_path: Path) -> None:
     text = (ROOT / "pipeline.toml").read_text()
     (tmp_path / "pipeline.toml").write_text(re.sub(r'(?m)^bytes = ".*?"', 'bytes = "5 kB"', text))

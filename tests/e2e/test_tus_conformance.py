@@ -144,6 +144,24 @@ def test_patch_that_says_the_length(server: Ingest) -> None:
     )
 
 
+def test_patch_that_says_the_length_before_the_end(server: Ingest) -> None:
+    path = created(server, {"Upload-Defer-Length": "1"})
+    sent = {**OFFSET, "Upload-Offset": "0", "Upload-Length": "13"}
+    check(server, Case("not the last", sent, 204, {"Upload-Offset": "8"}, PNG), "PATCH", path)
+    check(server, Case("known", {}, 200, {"Upload-Length": "13", "Upload-Defer-Length": None}), "HEAD", path)
+    check(server, Case("the last", OFFSET, 204, {"Upload-Offset": "13"}, b"hello"), "PATCH", path)
+
+
+def test_patch_of_unknown_length(server: Ingest) -> None:
+    """That it is too much is seen only when it has come."""
+    path = created(server, {"Upload-Length": "13", "Content-Type": TYPE}, PNG)
+    for body, status, at in (([b"hello", b" world"], 413, "8"), ([b"he", b"llo"], 204, "13")):
+        sent = {"Tus-Resumable": "1.0.0", **OFFSET}
+        answer = httpx.patch(server.url + path, headers=sent, content=iter(body), timeout=30)
+        assert (answer.status_code, answer.request.headers.get("content-length")) == (status, None)
+        assert ask(server, "HEAD", path, {}).headers["upload-offset"] == at
+
+
 def test_head(server: Ingest) -> None:
     path = created(server, {**LENGTH, "Content-Type": TYPE}, PNG)
     expected = {**LENGTH, **PROJECT, "Upload-Offset": "8", "Cache-Control": "no-store", "Upload-Defer-Length": None}
@@ -186,6 +204,12 @@ def test_concat(server: Ingest) -> None:
     final = {**PROJECT, "Upload-Concat": f"final;{server.url}{one} {two}"}
     answer = check(server, Case("a final upload", final, 201), "POST", "/files/")
     path = answer.headers["location"]
+    loose = [created(server, {**whole, "Upload-Length": "8"}, PNG) for _ in range(2)]
+    written = {**PROJECT, "Upload-Concat": f"final; {server.url}{loose[0]} {loose[1]}/"}
+    check(server, Case("written otherwise", written, 201), "POST", "/files/")
+    check(server, Case("no pieces", {**PROJECT, "Upload-Concat": "final;"}, 400), "POST", "/files/")
+    with_bytes = {**PROJECT, "Upload-Concat": f"final;{one}", "Content-Type": TYPE}
+    check(server, Case("with bytes of its own", with_bytes, 403, {}, b"more"), "POST", "/files/")
     said = {"Upload-Concat": final["Upload-Concat"], "Upload-Length": "13", "Upload-Offset": "13"}
     check(server, Case("of both", {}, 200, said), "HEAD", path)
     check(server, Case("takes nothing", {**OFFSET, "Upload-Offset": "13"}, 403, {}, b"more"), "PATCH", path)
