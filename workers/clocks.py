@@ -6,14 +6,14 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from pipeline.probes import Discontinuity, Probe
+from pipeline.probes import MATROSKA, Discontinuity, Probe
 from workers.argv import argv, file_of, opened, output
 from workers.jobs import Job, Made
 from workers.running import run
 from workers.video import START
 
 _GROWTH = 3  # times the original: in a TS each frame is padded to whole packets of 188 bytes
-_MATROSKA, _TS = "matroska,webm", "mpegts"
+_TS = "mpegts"
 _EXACT = {"mpegts_copyts": 1, "pes_payload_size": 0}  # nothing is added to timestamps, and each frame has its own
 
 
@@ -46,7 +46,7 @@ def continuous(program: str, source: Path, probe: Probe, target: Path) -> list[s
     tracks = {"v": (probe.video_stream, probe.discontinuities)}
     if probe.audio_stream is not None:
         tracks["a"] = (probe.audio_stream, probe.audio_discontinuities)
-    shown = probe.container == _MATROSKA
+    shown = probe.container == MATROSKA
     kept: dict[str, Any] = {"format": "matroska"} if shown else {"format": _TS, **_EXACT}
     moved = {f"bsf:{kind}": _moved(leaps, guessed=shown and kind == "v") for kind, (_, leaps) in tracks.items()}
     begins = {"avoid_negative_ts": "disabled", "output_ts_offset": f"{START - probe.start_time:.6f}"}
@@ -58,7 +58,7 @@ def continued(probe: Probe) -> Probe:
     """The probe of what `continuous` makes."""
     return replace(
         probe,
-        container=_MATROSKA if probe.container == _MATROSKA else _TS,
+        container=MATROSKA if probe.container == MATROSKA else _TS,
         start_time=float(START),
         video_start=START + probe.video_start - probe.start_time,
         video_stream=0,

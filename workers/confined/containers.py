@@ -13,10 +13,9 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from pipeline.probes import JOINABLE
+from pipeline.probes import JOINABLE, MATROSKA
 
 _QUICKTIME = "mov,mp4,m4a,3gp,3g2,mj2"
-_MATROSKA = "matroska,webm"
 
 MIME_TYPES: Mapping[str, str] = MappingProxyType(
     {
@@ -40,7 +39,7 @@ _DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 def kind(container: InputContainer, path: Path) -> str:
     """Our name of the container, out of `MIME_TYPES`."""
     demuxer = container.format.name
-    if demuxer == _MATROSKA:
+    if demuxer == MATROSKA:
         with path.open("rb") as file:
             return "webm" if b"webm" in file.read(_MAGIC) else "matroska"
     if demuxer == _QUICKTIME:

@@ -15,6 +15,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from pipeline.probes import MATROSKA
 from workers.confined.films import OPTIONS
 from workers.confined.refusal import RefusedError
 
@@ -37,7 +38,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     """
     indexes = [each for each in (request["video"], request["audio"]) if each is not None]
     with av.open(f"file:{Path(request['source'])}", options=OPTIONS, metadata_errors="replace") as container:
-        back = _BACK_SHOWN if container.format.name == "matroska,webm" else _BACK
+        back = _BACK_SHOWN if container.format.name == MATROSKA else _BACK
         tracks = {index: _Track(*_ticks(container.streams[index]), back) for index in indexes}
         try:
             for packet in container.demux([container.streams[index] for index in indexes]):

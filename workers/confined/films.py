@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from pipeline.limits import Limits, Rejected, judge
-from pipeline.probes import JOINABLE, Probe
+from pipeline.probes import JOINABLE, MATROSKA, Probe
 from workers.confined import codepoints, containers
 from workers.confined.cutoff import lacks_end
 from workers.confined.refusal import RefusedError
@@ -29,7 +29,7 @@ OPTIONS = {
 }
 TRUNCATED = "video_truncated"  # the reason, and the warning where it is accepted
 _PATIENCE = 500  # packets that may fail before the first picture: a recording of a broadcast starts anywhere
-_ANNOUNCED = frozenset({"matroska,webm", "avi"})  # containers that say how many bytes they have; MP4 has an index
+_ANNOUNCED = frozenset({MATROSKA, "avi"})  # containers that say how many bytes they have; MP4 has an index
 _INTERLACED = frozenset({2, 3, 4, 5})  # libavcodec, AVFieldOrder: TT, BB, TB, BT
 
 
