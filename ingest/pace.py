@@ -10,19 +10,25 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from heapq import heapify, heappop, heappush
 from itertools import count
+from typing import NamedTuple
 
 QUICK = 0.2
 """Seconds in which parts may land, on average, without anybody caring how many there are."""
 START = 4
 STEP = 1.5
 """By how much the limit changes at once: by less, S3's moods would be taken for what the change did."""
-
-
 LONGEST = 5.0
 """Seconds that a part waits for its turn while others go before it: newer ones are not let in before it then."""
 
-_Wait = tuple[bool, int, int, float, asyncio.Future[None]]
-"""Whether it may wait, which upload, its number among those that asked, until when others may pass it, its turn."""
+
+class _Wait(NamedTuple):
+    """A part that waits, in the order in which they go: `patient` ones last; `number` says who asked first."""
+
+    patient: bool
+    upload: int
+    number: int
+    passed_until: float
+    turn: asyncio.Future[None]
 
 
 class Pace:
@@ -55,7 +61,7 @@ class Pace:
     @property
     def next(self) -> bool:
         """Whether no client's last parts wait for their turn: one of them would be the next."""
-        return not self._waiting or self._waiting[0][0]
+        return not self._waiting or self._waiting[0].patient
 
     def number(self) -> int:
         """An upload's, by its age."""
@@ -63,7 +69,7 @@ class Pace:
 
     def hurry(self, upload: int) -> None:
         """Its client waits for its answer by now: what waits of it goes first as well."""
-        self._waiting = [(wait[0] and wait[1] != upload, *wait[1:]) for wait in self._waiting]
+        self._waiting = [wait._replace(patient=wait.patient and wait.upload != upload) for wait in self._waiting]
         heapify(self._waiting)
 
     @asynccontextmanager
@@ -116,7 +122,7 @@ class Pace:
         self._bound = True
         self._asked += 1
         turn = asyncio.get_running_loop().create_future()
-        heappush(self._waiting, (not last, upload, self._asked, time.monotonic() + self._longest, turn))
+        heappush(self._waiting, _Wait(not last, upload, self._asked, time.monotonic() + self._longest, turn))
         try:
             await turn
         except asyncio.CancelledError:
@@ -135,9 +141,9 @@ class Pace:
 
     def _whose(self) -> asyncio.Future[None]:
         """The turn that is next, taken out of those that wait."""
-        first = min(self._waiting, key=lambda wait: wait[2])
-        if time.monotonic() < first[3]:
-            return heappop(self._waiting)[4]
+        first = min(self._waiting, key=lambda wait: wait.number)
+        if time.monotonic() < first.passed_until:
+            return heappop(self._waiting).turn
         self._waiting.remove(first)
         heapify(self._waiting)
-        return first[4]
+        return first.turn

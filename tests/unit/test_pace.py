@@ -93,36 +93,27 @@ def test_clients_that_are_slow_teach_nothing() -> None:
     assert asyncio.run(one_by_one()) == START
 
 
+async def in_turn(pace: Pace, *flights: tuple[str, int, bool]) -> list[str]:
+    """The names of parts in the order in which they fly: of each its upload, and whether its client waits."""
+    order: list[str] = []
+
+    async def fly(name: str, upload: int, *, last: bool) -> None:
+        async with pace.slot(PART, upload, last=last):
+            order.append(name)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(fly(name, upload, last=last) for name, upload, last in flights))
+    return order
+
+
 def test_whose_client_waits_goes_first_and_then_the_older() -> None:
-    async def scenario() -> list[str]:
-        pace, order = Pace(1), []
-
-        async def fly(name: str, upload: int, *, last: bool) -> None:
-            async with pace.slot(PART, upload, last=last):
-                order.append(name)
-                await asyncio.sleep(0)
-
-        flights = (("first", 9, False), ("young", 3, False), ("old", 1, False), ("last", 5, True))
-        await asyncio.gather(*(fly(name, upload, last=last) for name, upload, last in flights))
-        return order
-
-    assert asyncio.run(scenario()) == ["first", "last", "old", "young"]
+    flights = (("first", 9, False), ("young", 3, False), ("old", 1, False), ("last", 5, True))
+    assert asyncio.run(in_turn(Pace(1), *flights)) == ["first", "last", "old", "young"]
 
 
 def test_nobody_is_passed_for_ever() -> None:
-    async def scenario() -> list[str]:
-        pace, order = Pace(1, longest=0), []
-
-        async def fly(name: str, upload: int, *, last: bool) -> None:
-            async with pace.slot(PART, upload, last=last):
-                order.append(name)
-                await asyncio.sleep(0)
-
-        flights = (("first", 9, False), ("patient", 8, False), ("old", 1, False), ("last", 5, True))
-        await asyncio.gather(*(fly(name, upload, last=last) for name, upload, last in flights))
-        return order
-
-    assert asyncio.run(scenario()) == ["first", "patient", "old", "last"]
+    flights = (("first", 9, False), ("patient", 8, False), ("old", 1, False), ("last", 5, True))
+    assert asyncio.run(in_turn(Pace(1, longest=0), *flights)) == ["first", "patient", "old", "last"]
 
 
 def test_an_upload_near_its_end_goes_before_older_ones_with_what_waits_of_it_too() -> None:
