@@ -42,9 +42,10 @@ class Brought:
 
     def _tell(self, media_id: str) -> bool:
         opened = granting.look(self.ledger, media_id)
-        if opened is None or opened.task is None or opened.media.status is not Status.UPLOADING:
+        row = opened.task.reception if opened and opened.task else None
+        if opened is None or row is None or opened.media.status is not Status.UPLOADING:
             return False
-        reception = reception_of(opened.task.reception or {"part_size": 1})
+        reception = reception_of(row)
         if not reception.direct or not reception.upload_id:
             return False
         stored = sum(part.size for part in self.pieces.parts(opened.media.s3_key, reception.upload_id))

@@ -84,7 +84,7 @@ def s3(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in headers if name.startswith(_S3)]
 
 
-def of_file(*headers: tuple[str, str]) -> dict[str, str]:
+def of_file(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """What S3's own headers say of a file that comes past us: base64, by algorithm; raises `ProblemError`."""
     named = Digests((name, value) for name, value in s3(headers) if name.removeprefix(_S3) in _S3_KNOWN).expected
     return {algorithm: b64encode(value).decode() for algorithm, value in named.items()}
@@ -92,7 +92,7 @@ def of_file(*headers: tuple[str, str]) -> dict[str, str]:
 
 def for_s3(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The one that S3 is to compare a form's file with, which takes no two; raises `ProblemError`."""
-    named = of_file(*headers)
+    named = of_file(headers)
     if len(named) > 1:
         raise ProblemError("digest_invalid")
     return named

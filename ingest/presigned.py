@@ -176,7 +176,7 @@ class Presigned:
     async def _begun(self, request: Request, said: Mapping[str, Any], name: str, mime_type: str) -> Response:
         """A new upload in parts, as a Companion server says it; the same again for the same Idempotency-Key."""
         project_id, limits = self._let_in(request, said)
-        terms = _terms(request, limits, digests.of_file(*request.headers.items()))
+        terms = _terms(request, limits, digests.of_file(request.headers.items()))
 
         async def begun(media: Media) -> Response:
             upload_id = await self.direct.begin(_under_way(media))
@@ -205,7 +205,7 @@ class Presigned:
 
     async def _complete(self, request: Request, opened: Opened) -> Receipt:
         request.state.facts["media_id"] = opened.media.id
-        announced = digests.of_file(*request.headers.items())
+        announced = digests.of_file(request.headers.items())
         return await self.direct.complete(opened, caller_of(request).narrow(self.limits), announced)
 
     def _home(

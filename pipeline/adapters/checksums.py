@@ -1,4 +1,7 @@
-"""CRC-64/NVME, the checksum that S3 itself uses where nobody asks for another, as S3 writes it: big-endian, base64."""
+"""Checksums that S3 knows and clients announce, as S3 writes them: big-endian, base64.
+
+CRC-64/NVME is the one that S3 itself uses where nobody asks for another.
+"""
 
 import base64
 import hashlib
