@@ -52,17 +52,19 @@ def transcode(job: Job) -> Made:
 
 def _encoded_whole(job: Job, source: ffmpeg.Source, video: VideoPlan) -> tuple[Mapping[str, Collected | None], int]:
     """The chunk and its number of frames; where some are missing, once more from farther back."""
-    *sources, last = source, *ffmpeg.farther(source, video.span(job.part)[0])
+    start, _ = video.span(job.part)
+    sources = (source, *ffmpeg.farther(source, start))
     folder = job.scratch / "encoded"
     for each in sources:
         made = _encoded(job, each, video.rungs, folder)
         try:
             return made, _whole(job, each, made)
         except FrameCountError as error:
+            if each is sources[-1]:
+                raise
             log.warning("frames_missing", part=job.part, error=str(error))
             shutil.rmtree(folder)
-    made = _encoded(job, last, video.rungs, folder)
-    return made, _whole(job, last, made)
+    raise AssertionError("the last source returns or raises")
 
 
 def _whole(job: Job, source: ffmpeg.Source, made: Mapping[str, Collected | None]) -> int:

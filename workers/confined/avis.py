@@ -17,12 +17,14 @@ _EVER = 2**31 - 1  # times; libavif takes more for no end, and ffmpeg means none
 def plays(path: Path) -> int | None:
     """How often it is shown in all, 0: without end; None if it does not say."""
     with path.open("rb") as file:
-        for track in _inside(_index(file), b"trak"):
-            for header in _inside(track, b"tkhd"):
-                for edits in _inside(track, b"edts"):
-                    for listed in _inside(edits, b"elst"):
-                        return _shown(header, listed)
-    return None
+        told = (
+            _shown(header, listed)
+            for track in _inside(_index(file), b"trak")
+            for header in _inside(track, b"tkhd")
+            for edits in _inside(track, b"edts")
+            for listed in _inside(edits, b"elst")
+        )
+        return next(told, None)
 
 
 def _shown(header: bytes, listed: bytes) -> int | None:
