@@ -84,13 +84,13 @@ def prefix() -> str:
     return f"projects/p-{uuid4().hex}/"
 
 
-def opened(env: Mapping[str, str]) -> DynamoRecords:
+def opened(env: Mapping[str, str], media: str = MEDIA, tasks: str = TASKS) -> DynamoRecords:
     """Records where the environment says, as a process would open them; the tables are made if need be."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in env.items():
             patch.setenv(name, value)
-        create_tables(boto3.client("dynamodb"), MEDIA, TASKS)
-        return dynamodb.connect(MEDIA, TASKS)
+        create_tables(boto3.client("dynamodb"), media, tasks)
+        return dynamodb.connect(media, tasks)
 
 
 def connected(env: Mapping[str, str], put_timeout: float = 60.0) -> S3Objects:
