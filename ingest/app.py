@@ -37,6 +37,7 @@ from ingest.reads import Reads
 from ingest.receiving import Shelves
 from ingest.requests import Requests
 from ingest.resumable import Resumable
+from ingest.semantics import Semantics
 from ingest.server import serve
 from ingest.streaming import Storage
 from ingest.tokens import Tokens
@@ -122,6 +123,7 @@ def create(services: Services, access: Access) -> Starlette:
         Middleware(Cors, access=access),
         Middleware(Requests, production=settings.production),
         Middleware(Doorkeeper, access=access),
+        Middleware(Semantics),
         Middleware(
             Authentication,
             keyring=keyring,

@@ -69,7 +69,9 @@ class Digests:
             return
         with suppress(Error, ValueError):
             value = b64decode(text, validate=True)
-            if len(value) == len(DIGESTS[algorithm]().digest()) and self.expected.setdefault(algorithm, value) == value:
+            if len(value) == len(DIGESTS[algorithm]().digest()):
+                if self.expected.setdefault(algorithm, value) != value:
+                    raise ProblemError("digest_conflict")
                 return
         raise ProblemError("digest_invalid")
 
@@ -94,7 +96,7 @@ def for_s3(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The one that S3 is to compare a form's file with, which takes no two; raises `ProblemError`."""
     named = of_file(headers)
     if len(named) > 1:
-        raise ProblemError("digest_invalid")
+        raise ProblemError("digests_exceeded")
     return named
 
 

@@ -135,7 +135,7 @@ class Direct:
             limits = reception.narrow(limits)
             if reception.upload_id:
                 if any(reception.digests.get(name, value) != value for name, value in announced.items()):
-                    raise ProblemError("digest_invalid")
+                    raise ProblemError("digest_conflict")
                 reception = replace(reception, digests={**reception.digests, **announced})
                 await self._assemble(holding, reception, limits, brought)
             return await self._completed(holding, limits, reception.digests)

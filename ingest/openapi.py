@@ -27,7 +27,7 @@ from pipeline.limits import Limits
 
 _FILE = (
     *("file_empty", "project_id_invalid", "request_timeout", "upload_superseded", "bytes_exceeded", "digest_invalid"),
-    *("digest_mismatch", "format_unsupported", "type_not_accepted", "busy", "storage_unavailable"),
+    *("digest_conflict", "digest_mismatch", "format_unsupported", "type_not_accepted", "busy", "storage_unavailable"),
     *("records_unavailable", "shutting_down", "overloaded", "project_forbidden", "project_deleting", *ONCE),
 )
 _FORM = (
@@ -111,7 +111,7 @@ def _put(limits: Limits) -> Json:
     return operation(
         f"Upload a photo or video of at most {limits.bytes} bytes as the body itself",
         _stored(),
-        _FILE,
+        (*_FILE, "partial_put"),
         parameters=[
             in_project(),
             parameter("fileName", "path", TEXT, "What the file is called; may hold slashes."),

@@ -32,7 +32,7 @@ _TUS_NEW = (
     "upload_checksum_invalid",
     "checksum_mismatch",
 )
-_DIGESTS = ("digest_invalid", "digest_mismatch")
+_DIGESTS = ("digest_invalid", "digest_conflict", "digests_exceeded", "digest_mismatch")
 _S3 = ("upload_not_found", "malformed_json", "body_too_large", "part_number_invalid", "upload_superseded", *_DIGESTS)
 _BYTES: Json = {"application/offset+octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _NUMBERED: Json = {"type": "integer", "minimum": 1, "maximum": MOST_PARTS}

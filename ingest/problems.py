@@ -33,6 +33,11 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "too_many_fields": (400, "The form has too many fields."),
         "field_too_large": (400, "A field of the form is too long."),
         "digest_invalid": (400, "A digest or checksum header cannot be read."),
+        "digest_conflict": (400, "Two digests of the same kind differ: the file cannot have both."),
+        "digests_exceeded": (
+            400,
+            "A form straight to S3 has one checksum: send one x-amz-checksum-... header.",
+        ),
         "digest_mismatch": (400, REASONS["digest_mismatch"]),
         "malformed_json": (400, "The body is no JSON object of the expected shape."),
         "key_invalid": (
@@ -49,6 +54,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "Upload-Concat is 'partial', or 'final;' and the URLs of complete partial ones.",
         ),
         "part_number_invalid": (400, "A part's number is 1 to 10000."),
+        "partial_put": (400, "A PUT brings a whole file. To bring it in pieces there is tus, at /files/."),
         "parts_missing": (400, "The upload has no parts."),
         "cursor_invalid": (400, "This cursor was not given out here."),
         "limit_invalid": (400, "The limit must be a number from 1 to 200."),
@@ -82,6 +88,8 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "body_too_large": (413, "The body is larger than this address takes."),
         "format_unsupported": (415, REASONS["format_unsupported"]),
         "type_not_accepted": (415, REASONS["type_not_accepted"]),
+        "content_coding_unsupported": (415, "Send the file as it is: what has a Content-Encoding is not decoded here."),
+        "expectation_unsupported": (417, "100-continue is the only expectation that is met here."),
         "idempotency_key_reused": (422, "This Idempotency-Key was sent with another request before."),
         "upload_type_invalid": (415, "Send the bytes as application/offset+octet-stream."),
         "upload_locked": (423, "Another request is bringing bytes of this upload. Try again shortly."),
@@ -91,6 +99,10 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "overloaded": (429, "So much is waiting to be processed that more cannot be taken now. Try again later."),
         "checksum_mismatch": (460, "The bytes are not those that their checksum is of; they were dropped."),
         "internal_error": (500, "Something went wrong on our side."),
+        "transfer_coding_unsupported": (
+            501,
+            "Send the body plain or chunked: no other coding is decoded here.",
+        ),
         "busy": (503, "Too many uploads are going on. Try again shortly."),
         "too_many_followers": (503, "Too many clients are following. Ask for the record now and then instead."),
         "unavailable": (503, "Something this needs cannot be reached. Try again shortly."),
@@ -119,4 +131,6 @@ def reply(problem: ProblemError, detail: str | None = None) -> JSONResponse:
     headers = {} if wait is None else {"Retry-After": str(wait)}
     if problem.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
+    if problem.code == "content_coding_unsupported":  # RFC 9110, section 15.5.16
+        headers["Accept-Encoding"] = "identity"
     return JSONResponse(body if detail is None else body | {"detail": detail}, problem.status, headers)

@@ -24,6 +24,7 @@ from pipeline.rows import media_of, public
 
 USUAL, MOST = 50, 200
 """Media on one page of a project's list."""
+_LONGEST_CURSOR = 19  # characters: what is decoded is less than 2**63
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -106,6 +107,6 @@ def _position(cursor: str | None) -> int:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError):
         raise ProblemError("cursor_invalid") from None
-    if not (text.startswith("p") and text[1:].isdecimal()):
+    if not (text.startswith("p") and text[1:].isdecimal() and len(text) <= _LONGEST_CURSOR):
         raise ProblemError("cursor_invalid")
     return int(text[1:])

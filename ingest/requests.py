@@ -73,7 +73,7 @@ class Requests:
     def _answer(self, error: BaseException, facts: dict[str, Any]) -> Response:
         problem = _problem_of(error)
         facts["code"] = problem.code
-        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and problem.status != HTTPStatus.NOT_IMPLEMENTED:
             log.error("request_failed", code=problem.code, exc_info=error)
         answer = reply(problem, None if self.production else _inside(error))
         if isinstance(error, HTTPException) and error.headers:

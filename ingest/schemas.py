@@ -16,7 +16,10 @@ NUMBER: Json = {"type": "integer", "minimum": 0}
 URL: Json = {"type": "string", "format": "uri"}
 
 # Any endpoint may answer these.
-_ANYWHERE = ("host_not_allowed", "origin_not_allowed", "internal_error")
+_ANYWHERE = (
+    *("host_not_allowed", "origin_not_allowed", "internal_error"),
+    *("transfer_coding_unsupported", "content_coding_unsupported", "expectation_unsupported"),
+)
 _GUARDED = ("credentials_missing", "credentials_invalid", "token_expired", "right_missing", "records_unavailable")
 ONCE = ("idempotency_key_invalid", "request_in_progress", "idempotency_key_reused")
 

@@ -1,5 +1,6 @@
 """The HTTP contract, as clients meet it: real server, real S3, real Redis."""
 
+import base64
 import hashlib
 import os
 import re
@@ -152,7 +153,8 @@ def test_a_project_is_listed_page_by_page(server: Ingest) -> None:
 @pytest.mark.parametrize(
     ("query", "code"),
     [("limit=0", "limit_invalid"), ("limit=x", "limit_invalid"), ("limit=201", "limit_invalid")]
-    + [(f"cursor={bad}", "cursor_invalid") for bad in ("", "x", "%C3%A4", "cHg", "MTI", "==")],
+    + [(f"cursor={bad}", "cursor_invalid") for bad in ("", "x", "%C3%A4", "cHg", "MTI", "==")]
+    + [(f"cursor={base64.b64encode(b'p' + b'9' * digits).decode()}", "cursor_invalid") for digits in (20, 5000)],
 )
 def test_bad_pages_are_refused(server: Ingest, query: str, code: str) -> None:
     answer = web.get(f"{server.url}/api/projects/pages/media?{query}")
