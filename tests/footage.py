@@ -67,8 +67,9 @@ def counted(
 ) -> Path:
     """Write a film whose every frame has a luma of its own, which `number` reads. Keyframes are 15 frames apart."""
     luma = f"lum={DARKEST}+{STEP}*mod(N\\,{LEVELS}):cb=128:cr=128"
-    source = f"color=size=320x180:rate={rate}:duration={seconds},format=yuv420p,geq={luma}"
-    sources = ["-f", "lavfi", "-i", source]
+    # Every pixel that is calculated costs as much as encoding it: few are, and repeated.
+    grown = f"format=yuv420p,geq={luma},scale=320:180:flags=neighbor,setsar=1"
+    sources = ["-f", "lavfi", "-i", f"color=size=16x16:rate={rate}:duration={seconds},{grown}"]
     if tone:
         sources += ["-f", "lavfi", "-i", f"sine=frequency=440:sample_rate=48000:duration={seconds}"]
     return write(path, *sources, "-g", "15", *options)
