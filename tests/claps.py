@@ -16,6 +16,7 @@ MOMENT = 1.0
 """Seconds: when the light goes on and the sound begins."""
 _LENGTH = 0.15
 _LOW, _RISE = 300, 6000  # Hz at the beginning, and Hz/s / 2: no two moments of a chirp sound alike
+_APART = 3  # samples between those that are compared
 _ROUGH = 4  # samples between two places looked at first: an eighth of the shortest wave
 _WINDOW = RATE // 10  # samples about the place where it is expected
 
@@ -39,13 +40,14 @@ def seen(path: Path) -> float:
 
 def heard(path: Path, about: float) -> float:
     """When the chirp begins, in seconds: where what is there within 100 ms of `about` is most like it."""
-    samples = _samples(path)
-    chirp = [math.sin(2 * math.pi * (_LOW * n / RATE + _RISE * (n / RATE) ** 2)) for n in range(int(_LENGTH * RATE))]
+    samples, length, middle = _samples(path), int(_LENGTH * RATE), round(about * RATE)
+    chirp = [math.sin(2 * math.pi * (_LOW * n / RATE + _RISE * (n / RATE) ** 2)) for n in range(0, length, _APART)]
+    first = middle - _WINDOW - _ROUGH
+    near = [samples.get(number, 0) for number in range(first, middle + _WINDOW + _ROUGH + length)]
 
     def likeness(start: int) -> float:
-        return sum(chirp[n] * samples.get(start + n, 0) for n in range(0, len(chirp), 3))
+        return sum(map(float.__mul__, chirp, near[start - first : start - first + length : _APART]))
 
-    middle = round(about * RATE)
     rough = max(range(middle - _WINDOW, middle + _WINDOW, _ROUGH), key=likeness)
     return max(range(rough - _ROUGH, rough + _ROUGH), key=likeness) / RATE
 
