@@ -42,6 +42,8 @@ def main(folder: Path) -> None:
         import_module(module)
     settings = read_settings()
     shared = connect(replace(settings, records="sqlite", sqlite_path=Path(MEMORY)))
+    # Importing the SDK and reading what it knows of S3 costs most lives more than all else that they do.
+    shared.objects.client.get_paginator("list_multipart_uploads")
     gc.freeze()  # shared with all children for as long as nobody counts through it
     running = 0
     for job in json.loads((folder / "jobs.json").read_text()):
