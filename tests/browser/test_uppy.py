@@ -4,7 +4,6 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-import httpx
 import pytest
 
 from ops import node
@@ -16,6 +15,7 @@ from tests.frontdoor import Bucket, records
 from tests.interruptions import CONTENT, PATIENCE, RATE, arrived, cut, project
 from tests.proxy import Proxy
 from tests.serving import ROOT, ingest
+from tests.web import web
 
 CLIENTS = ROOT / "tests" / "clients"
 MODES = ("tus", "sign form", "sign parts", "companion parts")
@@ -64,6 +64,6 @@ def test_uppy_goes_on_in_chromium(
                     assert said.get("pauses") == (0 if mode == "sign form" else 1), (mode, said)
                     if mode == "sign form":
                         (media,) = records(server, project_id)
-                        told = httpx.post(f"{server.url}/s3/complete", json={"key": media["s3Key"]}, timeout=30)
+                        told = web.post(f"{server.url}/s3/complete", json={"key": media["s3Key"]}, timeout=30)
                         told.raise_for_status()
                     arrived(server, bucket, project_id)

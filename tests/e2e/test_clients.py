@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import httpx
 import pytest
 
 from ops import node, processes, servers
@@ -18,6 +17,7 @@ from tests.frontdoor import Bucket, records
 from tests.interruptions import CONTENT, MIB, PATIENCE, arrived, cut, project
 from tests.proxy import Proxy
 from tests.serving import Ingest
+from tests.web import web
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 
@@ -88,7 +88,7 @@ def test_uppy(client: str, wired: Ingest, wire: Proxy, s3_wire: Proxy, bucket: B
         said = run(client, "uppy.mjs", mode, url, project_id, str(file), env=env)
     if mode.endswith("form"):
         (media,) = records(wired, project_id)
-        httpx.post(f"{wired.url}/s3/complete", json={"key": media["s3Key"]}, timeout=30).raise_for_status()
+        web.post(f"{wired.url}/s3/complete", json={"key": media["s3Key"]}, timeout=30).raise_for_status()
     found = arrived(wired, bucket, project_id)
     assert unquote(urlsplit(said["uploadURL"]).path).endswith(found["id"] if mode == "tus" else found["s3Key"])
     assert said["pauses"] == (0 if mode.endswith("form") else 1)
@@ -98,33 +98,33 @@ def test_curl_puts_parts_straight_into_s3(wired: Ingest, s3_wire: Proxy, bucket:
     """By presigned URLs: a part whose wire is cut is asked for again; the others are there, as S3 lists them."""
     project_id = project()
     wanted = {"filename": "a.png", "type": "image/png", "metadata": {"projectId": project_id}}
-    begun = httpx.post(f"{wired.url}/s3/multipart", json=wanted, timeout=30).raise_for_status().json()
+    begun = web.post(f"{wired.url}/s3/multipart", json=wanted, timeout=30).raise_for_status().json()
     path, key = f"{wired.url}/s3/multipart/{begun['uploadId']}", {"key": begun["key"]}
 
     def send(number: int, *, well: bool = True) -> None:
         (tmp_path / "part").write_bytes(CONTENT[(number - 1) * 5 * MIB : number * 5 * MIB])
-        url = httpx.get(f"{path}/{number}", params=key, timeout=30).raise_for_status().json()["url"]
+        url = web.get(f"{path}/{number}", params=key, timeout=30).raise_for_status().json()["url"]
         _ran("curl", "--silent", "--show-error", "--fail", "-T", str(tmp_path / "part"), url, well=well)
 
     send(1)
     with cut(s3_wire):
         send(2, well=False)
-    listed = httpx.get(path, params=key, timeout=30).json()
+    listed = web.get(path, params=key, timeout=30).json()
     assert [each["PartNumber"] for each in listed] == [1]
     send(2)
     send(3)
-    parts = httpx.get(path, params=key, timeout=30).json()
-    httpx.post(f"{path}/complete", params=key, json={"parts": parts}, timeout=30).raise_for_status()
+    parts = web.get(path, params=key, timeout=30).json()
+    web.post(f"{path}/complete", params=key, json={"parts": parts}, timeout=30).raise_for_status()
     arrived(wired, bucket, project_id)
 
 
 def test_curl_sends_a_form_straight_to_s3(wired: Ingest, bucket: Bucket, file: Path) -> None:
     project_id = project()
     wanted = {"method": "PUT", "key": "a.png", "contentType": "image/png", "projectId": project_id}
-    form = httpx.post(f"{wired.url}/s3/sign", json=wanted, timeout=30).raise_for_status().json()
+    form = web.post(f"{wired.url}/s3/sign", json=wanted, timeout=30).raise_for_status().json()
     fields = [word for name, value in form["fields"].items() for word in ("--form-string", f"{name}={value}")]
     _ran("curl", "--silent", "--show-error", "--fail", *fields, "-F", f"file=@{file}", form["url"])
-    httpx.post(f"{wired.url}/s3/complete", json={"key": form["key"]}, timeout=30).raise_for_status()
+    web.post(f"{wired.url}/s3/complete", json={"key": form["key"]}, timeout=30).raise_for_status()
     arrived(wired, bucket, project_id)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-import httpx
 import pytest
 
 from ops import node, servers
@@ -20,6 +19,7 @@ from tests.frontdoor import Bucket, records
 from tests.interruptions import CONTENT, PATIENCE, arrived, cut, project
 from tests.proxy import Proxy
 from tests.serving import ROOT, Ingest
+from tests.web import web
 
 CLIENTS = ROOT / "tests" / "clients"
 AWS = f'#!/bin/sh\nexec {sys.executable} -m awscli "$@"\n'
@@ -94,7 +94,7 @@ def test_uppy(wired: Ingest, wire: Proxy, s3_wire: Proxy, bucket: Bucket, folder
         javascript(folder, UPPY + example(f"Uppy, {way}", "js", wire.url, project_id) + SENT, wire.url)
     if way == "straight to S3":  # a form, at this size
         (media,) = records(wired, project_id)
-        httpx.post(f"{wired.url}/s3/complete", json={"key": media["s3Key"]}, timeout=30).raise_for_status()
+        web.post(f"{wired.url}/s3/complete", json={"key": media["s3Key"]}, timeout=30).raise_for_status()
     arrived(wired, bucket, project_id, "beach.jpg")
 
 

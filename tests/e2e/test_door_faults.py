@@ -98,7 +98,7 @@ def straight(door: Door, project: str, *, by_xml: bool = False) -> httpx.Respons
     begun = web.post(f"{door.server.url}/s3/multipart", json=wanted).raise_for_status().json()
     key, path = {"key": begun["key"]}, f"{door.server.url}/s3/multipart/{begun['uploadId']}"
     for number, piece in enumerate((CONTENT[: 5 * MIB], CONTENT[5 * MIB :]), 1):
-        httpx.put(web.get(f"{path}/{number}", params=key).json()["url"], content=piece).raise_for_status()
+        web.put(web.get(f"{path}/{number}", params=key).json()["url"], content=piece).raise_for_status()
     if by_xml:
         return web.post(f"{door.server.url}/s3/xml/{begun['uploadId']}/object", params=key)
     return web.post(f"{path}/complete", params=key, json={})

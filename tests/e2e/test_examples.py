@@ -19,6 +19,7 @@ from tests.multipart import CONTENT_TYPE, PNG, file, form
 from tests.proxy import Proxy
 from tests.serving import Ingest, ingest, wait_for
 from tests.started import started
+from tests.web import web
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -40,7 +41,7 @@ def running(command: Sequence[str], folder: Path, port: int, log: Path, **env: s
     def answers() -> bool:
         assert process.poll() is None, log.read_text()
         try:
-            return bool(httpx.get(url, timeout=5).status_code)
+            return bool(web.get(url, timeout=5).status_code)
         except httpx.TransportError:
             return False
 
@@ -54,14 +55,14 @@ def running(command: Sequence[str], folder: Path, port: int, log: Path, **env: s
 
 def adds_a_photo(server: Ingest, url: str) -> None:
     album = f"album-{uuid4().hex}"
-    answer = httpx.post(f"{url}/albums/{album}/photos", files={"file": ("a.png", PNG * 1000)}, timeout=30)
+    answer = web.post(f"{url}/albums/{album}/photos", files={"file": ("a.png", PNG * 1000)}, timeout=30)
     assert answer.status_code == 201, answer.text
     (media,) = records(server, album)
     assert answer.json()["mediaId"] == media["id"]
     assert media["size"] == 1000 * len(PNG)
-    photo = httpx.get(f"{url}/photos/{media['id']}", timeout=30).json()
+    photo = web.get(f"{url}/photos/{media['id']}", timeout=30).json()
     assert (photo["id"], photo["status"]) == (media["id"], "uploaded")
-    refused = httpx.post(f"{url}/albums/{album}/photos", files={"file": ("a.png", b"%PDF-1.7")}, timeout=30)
+    refused = web.post(f"{url}/albums/{album}/photos", files={"file": ("a.png", b"%PDF-1.7")}, timeout=30)
     assert (refused.status_code, refused.json()["code"]) == (415, "format_unsupported")
 
 
@@ -79,9 +80,9 @@ def takes_it_once_however_often_it_is_sent(server: Ingest, url: str) -> None:
         raise LineBrokenError
 
     with pytest.raises(LineBrokenError):
-        httpx.post(f"{url}/albums/{album}/photos", content=half(), headers=headers, timeout=30)
+        web.post(f"{url}/albums/{album}/photos", content=half(), headers=headers, timeout=30)
     settles(server, album, "upload_client_gone")
-    said = [httpx.post(f"{url}/albums/{album}/photos", content=body, headers=headers, timeout=30) for _ in range(2)]
+    said = [web.post(f"{url}/albums/{album}/photos", content=body, headers=headers, timeout=30) for _ in range(2)]
     assert [each.status_code for each in said] == [201, 201]
     assert said[0].json() == said[1].json()
     assert sorted(each["status"] for each in records(server, album)) == ["failed", "uploaded"]

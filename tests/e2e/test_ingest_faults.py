@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from tests.backends import Backend
@@ -13,6 +12,7 @@ from tests.faults import BROKEN, LOST, RESET, SLOW_DOWN, Faults, Plan, Refusal, 
 from tests.frontdoor import Bucket, records, settles, upload
 from tests.multipart import PNG
 from tests.serving import Ingest, ingest, wait_for
+from tests.web import web
 
 CONTENT = PNG + bytes(6 * 1024 * 1024)
 STAYING = [
@@ -83,9 +83,9 @@ def test_an_object_that_s3_takes_long_to_make_is_answered_for_meanwhile(
     said = upload(server, project, CONTENT)
     assert said.status_code == 202
     status = said.json()["statusUrl"]
-    assert httpx.get(status).json()["status"] == "uploading"
+    assert web.get(status).json()["status"] == "uploading"
     plan.release.set()
-    wait_for(lambda: httpx.get(status).json()["status"] == "uploaded")
+    wait_for(lambda: web.get(status).json()["status"] == "uploaded")
     assert bucket.head(said.json()["s3Key"])["ContentLength"] == len(CONTENT)
 
 

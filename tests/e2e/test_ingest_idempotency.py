@@ -144,7 +144,7 @@ def test_an_upload_to_s3_is_completed_once(server: Ingest) -> None:
     begun = web.post(f"{server.url}/s3/multipart", json=wanted).json()
     path = f"{server.url}/s3/multipart/{begun['uploadId']}"
     part = web.get(f"{path}/1", params={"key": begun["key"]}).json()
-    httpx.put(part["url"], content=PNG).raise_for_status()
+    web.put(part["url"], content=PNG).raise_for_status()
     headers = {"Idempotency-Key": project}
     first, again = (
         web.post(f"{path}/complete", params={"key": begun["key"]}, json={}, headers=headers) for _ in range(2)

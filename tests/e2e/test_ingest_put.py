@@ -19,6 +19,7 @@ from awscrt import checksums
 from tests.frontdoor import Bucket, post, record, records, settles
 from tests.multipart import PNG, field, file, form
 from tests.serving import Ingest, ingest
+from tests.web import web
 
 MIB = 1024 * 1024
 
@@ -33,7 +34,7 @@ def server(ingest_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
 def put(
     server: Ingest, path: str, content: bytes | Iterator[bytes], headers: Mapping[str, str] | None = None
 ) -> httpx.Response:
-    return httpx.put(f"{server.url}/api/upload/{path}", content=content, headers=headers, timeout=60)
+    return web.put(f"{server.url}/api/upload/{path}", content=content, headers=headers, timeout=60)
 
 
 def b64(value: bytes) -> str:

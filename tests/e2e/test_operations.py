@@ -186,9 +186,9 @@ def test_what_cannot_be_done_is_said_in_a_sentence(stack: Running, arguments: li
 def test_a_deleted_project_leaves_no_byte(stack: Running, tmp_path: Path) -> None:
     media_id = stack.upload(builders.photo(tmp_path / "a.jpg"), "leaving")
     assert stack.settled(media_id)["status"] == "ready"
-    begun = httpx.delete(f"{stack.url}/api/projects/leaving").raise_for_status().json()
-    wait_for(lambda: httpx.get(begun["statusUrl"]).json()["status"] == "deleted", 60)
-    assert httpx.get(begun["statusUrl"]).json()["media"] == 1
+    begun = web.delete(f"{stack.url}/api/projects/leaving").raise_for_status().json()
+    wait_for(lambda: web.get(begun["statusUrl"]).json()["status"] == "deleted", 60)
+    assert web.get(begun["statusUrl"]).json()["media"] == 1
     assert stack.record(media_id)["status"] == "deleted"
     objects = stack.services().objects
     assert [each.key for prefix in of_project("leaving") for each in objects.list(prefix)] == []

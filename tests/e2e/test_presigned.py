@@ -15,6 +15,7 @@ from pipeline.adapters.checksums import crc64
 from tests.frontdoor import Bucket, record
 from tests.multipart import PNG
 from tests.serving import Ingest
+from tests.web import web
 
 MIB = 1024 * 1024
 CONTENT = PNG + Random(8).randbytes(6 * MIB - len(PNG))
@@ -26,7 +27,7 @@ def project() -> str:
 
 
 def sign(server: Ingest, project_id: str, **request: object) -> httpx.Response:
-    return httpx.post(f"{server.url}/s3/sign", json=request, headers={"X-Project-Id": project_id}, timeout=30)
+    return web.post(f"{server.url}/s3/sign", json=request, headers={"X-Project-Id": project_id}, timeout=30)
 
 
 def signed(server: Ingest, project_id: str, **request: object) -> dict[str, Any]:
@@ -37,11 +38,11 @@ def signed(server: Ingest, project_id: str, **request: object) -> dict[str, Any]
 
 def posted(form: dict[str, Any], content: bytes) -> httpx.Response:
     """What a browser does with a POST policy: the fields, then the file."""
-    return httpx.post(form["url"], data=form["fields"], files={"file": ("x", content)}, timeout=60)
+    return web.post(form["url"], data=form["fields"], files={"file": ("x", content)}, timeout=60)
 
 
 def companion(server: Ingest, method: str, path: str, json: object = None, **query: str) -> httpx.Response:
-    return httpx.request(method, f"{server.url}/s3{path}", json=json, params=query, timeout=60)
+    return web.request(method, f"{server.url}/s3{path}", json=json, params=query, timeout=60)
 
 
 def saying(server: Ingest, path: str, headers: dict[str, str], json: object = None, **query: str) -> httpx.Response:
@@ -86,16 +87,16 @@ def test_parts_by_sign_request(server: Ingest, bucket: Bucket) -> None:
     project_id = project()
     begin = signed(server, project_id, method="POST", key="a.png")
     key = begin["key"]
-    upload_id = text(httpx.post(begin["url"], headers={"content-type": "image/png"}), "UploadId")
+    upload_id = text(web.post(begin["url"], headers={"content-type": "image/png"}), "UploadId")
     for number, piece in ((1, CONTENT[: 5 * MIB]), (2, CONTENT[5 * MIB :])):
         part = signed(server, project_id, method="PUT", key=key, uploadId=upload_id, partNumber=number)
-        assert httpx.put(part["url"], content=piece, timeout=60).headers["etag"]
+        assert web.put(part["url"], content=piece, timeout=60).headers["etag"]
     listed = signed(server, project_id, method="GET", key=key, uploadId=upload_id)
-    parts = ET.fromstring(httpx.get(listed["url"]).raise_for_status().content)  # noqa: S314 - our own server's
+    parts = ET.fromstring(web.get(listed["url"]).raise_for_status().content)  # noqa: S314 - our own server's
     assert [each.text for each in parts.iter(f"{S3}PartNumber")] == ["1", "2"]
     complete = signed(server, project_id, method="POST", key=key, uploadId=upload_id)
-    assert text(httpx.post(complete["url"], content=b"<CompleteMultipartUpload/>", timeout=60), "Key") == key
-    assert text(httpx.post(complete["url"], timeout=60), "Key") == key  # its answer was lost
+    assert text(web.post(complete["url"], content=b"<CompleteMultipartUpload/>", timeout=60), "Key") == key
+    assert text(web.post(complete["url"], timeout=60), "Key") == key  # its answer was lost
     whole(server, bucket, key, CONTENT)
 
 
@@ -106,8 +107,8 @@ def test_parts_by_companion(server: Ingest, bucket: Bucket) -> None:
     first = companion(server, "GET", f"{path}/1", None, key=key).json()
     assert first["expires"] > 0
     batch = companion(server, "GET", f"{path}/batch", None, key=key, partNumbers="1,2").json()["presignedUrls"]
-    httpx.put(first["url"], content=CONTENT[: 5 * MIB], timeout=60).raise_for_status()
-    httpx.put(batch["2"], content=CONTENT[5 * MIB :], timeout=60).raise_for_status()
+    web.put(first["url"], content=CONTENT[: 5 * MIB], timeout=60).raise_for_status()
+    web.put(batch["2"], content=CONTENT[5 * MIB :], timeout=60).raise_for_status()
     parts = companion(server, "GET", path, None, key=key).json()
     assert [(each["PartNumber"], each["Size"]) for each in parts] == [(1, 5 * MIB), (2, MIB)]
     done = companion(server, "POST", f"{path}/complete", {"parts": parts}, key=key).raise_for_status().json()
@@ -174,7 +175,7 @@ def test_a_form_for_these_bytes_alone(server: Ingest, bucket: Bucket) -> None:
     sha256 = base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()
     headers = {"X-Project-Id": project(), "x-amz-checksum-sha256": sha256}
     wanted = {"method": "PUT", "key": "a.png", "contentType": "image/png"}
-    form = httpx.post(f"{server.url}/s3/sign", json=wanted, headers=headers, timeout=30).raise_for_status().json()
+    form = web.post(f"{server.url}/s3/sign", json=wanted, headers=headers, timeout=30).raise_for_status().json()
     key = form["fields"]["key"]
     assert posted(form, CONTENT[:-1] + b"x").status_code == 400
     without = {name: value for name, value in form["fields"].items() if not name.startswith("x-amz-checksum")}
@@ -195,7 +196,7 @@ def test_a_form_for_these_bytes_alone(server: Ingest, bucket: Bucket) -> None:
 )
 def test_a_form_is_for_one_digest_that_can_be_read(server: Ingest, digests: dict[str, str], code: str) -> None:
     headers = {"X-Project-Id": project()} | {f"x-amz-checksum-{name}": value for name, value in digests.items()}
-    answer = httpx.get(f"{server.url}/s3/params?filename=a.png&type=image/png", headers=headers, timeout=30)
+    answer = web.get(f"{server.url}/s3/params?filename=a.png&type=image/png", headers=headers, timeout=30)
     assert (answer.status_code, answer.json()["code"]) == (400, code)
 
 

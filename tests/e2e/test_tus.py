@@ -19,6 +19,7 @@ from tests.frontdoor import Bucket, record
 from tests.multipart import PNG
 from tests.serving import Ingest, ingest, wait_for
 from tests.stack import quick
+from tests.web import web
 
 TYPE = "application/offset+octet-stream"
 MIB = 1024 * 1024
@@ -37,7 +38,7 @@ def tus(server: Ingest, method: str, path: str, content: bytes = b"", **headers:
     """One request of the protocol; header names have `_` for `-`, and a value of "" is left out."""
     named = {"Tus-Resumable": "1.0.0"} | {name.replace("_", "-"): value for name, value in headers.items()}
     sent = {name: value for name, value in named.items() if value}
-    return httpx.request(method, server.url + path, content=content, headers=sent, timeout=60)
+    return web.request(method, server.url + path, content=content, headers=sent, timeout=60)
 
 
 def create(server: Ingest, length: int | None = len(CONTENT), content: bytes = b"", **headers: str) -> httpx.Response:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.serving import Ingest, ingest
+from tests.web import web
 
 TYPE = "application/offset+octet-stream"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -41,7 +42,7 @@ def server(ingest_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
 def ask(server: Ingest, method: str, path: str, headers: Mapping[str, str | None], body: bytes = b"") -> httpx.Response:
     given = {"Tus-Resumable": "1.0.0", **headers}
     sent = {name: value for name, value in given.items() if value is not None}
-    return httpx.request(method, server.url + path, headers=sent, content=body, timeout=30)
+    return web.request(method, server.url + path, headers=sent, content=body, timeout=30)
 
 
 def created(server: Ingest, headers: Mapping[str, str] = LENGTH, body: bytes = b"") -> str:
