@@ -4,7 +4,9 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 from av.audio.frame import AudioFrame
@@ -66,13 +68,21 @@ def counted(
     path: Path, *, seconds: float = 10.0, rate: str = "25", tone: bool = True, options: tuple[str, ...] = ()
 ) -> Path:
     """Write a film whose every frame has a luma of its own, which `number` reads. Keyframes are 15 frames apart."""
+    path.write_bytes(_counted(path.suffix, seconds, rate, options, tone=tone))
+    return path
+
+
+@cache
+def _counted(suffix: str, seconds: float, rate: str, options: tuple[str, ...], *, tone: bool) -> bytes:
+    """The film, made once for all builds of ffmpeg that it is tried with."""
     luma = f"lum={DARKEST}+{STEP}*mod(N\\,{LEVELS}):cb=128:cr=128"
     # Every pixel that is calculated costs as much as encoding it: few are, and repeated.
     grown = f"format=yuv420p,geq={luma},scale=320:180:flags=neighbor,setsar=1"
     sources = ["-f", "lavfi", "-i", f"color=size=16x16:rate={rate}:duration={seconds},{grown}"]
     if tone:
         sources += ["-f", "lavfi", "-i", f"sine=frequency=440:sample_rate=48000:duration={seconds}"]
-    return write(path, *sources, "-g", "15", *options)
+    with TemporaryDirectory() as folder:
+        return write(Path(folder) / f"film{suffix}", *sources, "-g", "15", *options).read_bytes()
 
 
 def number(picture: Picture) -> int:
