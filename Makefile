@@ -61,7 +61,7 @@ bench-video: $(VENV) ## Measure what the ladder costs and how it looks, beside o
 	@exec .venv/bin/python -m benchmarks.video $(ARGS)
 
 bench-video-large: $(VENV) ## Measure what the ladder of a 4K film costs
-	@exec .venv/bin/python -m benchmarks.video --size 3840x2160 --seconds 16 --parts ladders $(ARGS)
+	@exec .venv/bin/python -m benchmarks.video --size 3840x2160 --parts ladders $(ARGS)
 
 check: $(VENV) ## Check style, types and the contracts between packages
 	.venv/bin/ruff check
