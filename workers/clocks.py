@@ -14,6 +14,7 @@ from workers.video import START
 
 _GROWTH = 3  # times the original: in a TS each frame is padded to whole packets of 188 bytes
 _TS = "mpegts"
+_DISC = "pcm_bluray"  # of which an ordinary TS does not say what it is
 _EXACT = {"mpegts_copyts": 1, "pes_payload_size": 0}  # nothing is added to timestamps, and each frame has its own
 
 
@@ -48,6 +49,8 @@ def continuous(program: str, source: Path, probe: Probe, target: Path) -> list[s
         tracks["a"] = (probe.audio_stream, probe.audio_discontinuities)
     shown = probe.container == MATROSKA
     kept: dict[str, Any] = {"format": "matroska"} if shown else {"format": _TS, **_EXACT}
+    if probe.audio_codec == _DISC:
+        kept["mpegts_m2ts_mode"] = 1
     moved = {f"bsf:{kind}": _moved(leaps, guessed=shown and kind == "v") for kind, (_, leaps) in tracks.items()}
     begins = {"avoid_negative_ts": "disabled", "output_ts_offset": f"{START - probe.start_time:.6f}"}
     streams = [film[str(index)] for index, _ in tracks.values()]

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.probes import Probe
 from pipeline.storyboards import Preview, Storyboard, Tiles
 from workers.argv import REPORT, argv, opened, output
-from workers.frames import cap, deinterlaced, master
+from workers.frames import deinterlaced, held, master
 
 ENTROPY = "lavfi.entropy.normalized_entropy.normal.Y"
 """What `moments` tells of each keyframe: how much there is to see, 0 to 1; 0 is a frame of one colour."""
@@ -18,15 +18,15 @@ _LOOK = 160  # pixels across of what is looked at
 def still(
     program: str, source: Path, probe: Probe, at: float, size: tuple[int, int], *, keyframe: bool = False
 ) -> list[str]:
-    """Decode the first frame not before `at` seconds into `frame.png`, as displayed, in the given pixels.
+    """Decode the first frame not before `at` seconds into `frame.bmp`, as displayed, in the given pixels.
 
     Or the first `keyframe`: of the frames before it, which a seek may begin with, none is decoded then.
     """
     begins = {"ss": f"{at:.3f}"} if at else {}
-    film = opened(source, **begins, **(_keyframes() if keyframe else {}), **cap(probe))
+    film = opened(source, **begins, **(_keyframes() if keyframe else {}), **held(probe))
     picture = master(deinterlaced(film[str(probe.video_stream)], probe), probe, *size)
-    coded = {"codec:v": "png", "compression_level": 1, "pix_fmt": "rgb24"}  # it is read once and thrown away
-    return argv(program, picture.output("frame.png", update=1, **{"frames:v": 1}, **coded))
+    coded = {"codec:v": "bmp", "pix_fmt": "bgr24"}  # which costs the least: it is read once and thrown away
+    return argv(program, picture.output("frame.bmp", update=1, **{"frames:v": 1}, **coded))
 
 
 def moments(program: str, source: Path, probe: Probe, at: float, window: tuple[float, int]) -> list[str]:
@@ -36,7 +36,7 @@ def moments(program: str, source: Path, probe: Probe, at: float, window: tuple[f
     """
     seconds, most = window
     terms = {"ss": f"{at:.3f}", "t": f"{seconds:.3f}", "noaccurate_seek": None}
-    film = opened(source, **terms, **_keyframes(), **cap(probe))
+    film = opened(source, **terms, **_keyframes(), **held(probe))
     spread = film[str(probe.video_stream)].filter(
         "select", f"isnan(prev_selected_t)+gte(t-prev_selected_t,{seconds / most:.3f})"
     )
@@ -50,7 +50,7 @@ def sheets(program: str, source: Path, probe: Probe, board: Storyboard, tiles: T
 
     A tile shows what was on until the middle of its time.
     """
-    film = opened(source, **({} if every else _keyframes()), **cap(probe))
+    film = opened(source, **({} if every else _keyframes()), **held(probe))
     rate = f"{tiles.step.denominator}/{tiles.step.numerator}"
     shown = deinterlaced(film[str(probe.video_stream)], probe).filter("fps", fps=rate, start_time=0, eof_action="pass")
     small = master(shown, probe, tiles.width, tiles.height)
@@ -64,7 +64,7 @@ def sheets(program: str, source: Path, probe: Probe, board: Storyboard, tiles: T
 
 def preview(program: str, source: Path, probe: Probe, loop: Preview, at: float, rate: Fraction) -> list[str]:
     """Write `preview.mp4`, at that rate, from `at` seconds on."""
-    film = opened(source, ss=f"{at:.3f}", t=f"{loop.length:.3f}", **cap(probe))
+    film = opened(source, ss=f"{at:.3f}", t=f"{loop.length:.3f}", **held(probe))
     frames = deinterlaced(film[str(probe.video_stream)], probe).filter("fps", fps=str(rate))
     coded = {
         "codec:v": "libx264",

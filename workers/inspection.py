@@ -12,6 +12,7 @@ from workers.decoding import CPU, WALL, ask
 from workers.processes import Children
 
 _LAP = 2 * 10**9  # bytes that a child reads in the time it has for any file, with much to spare
+_UNMOVED = {"pcm_dvd"}  # sound that no container takes but MPEG-PS, whose own timestamps cannot be put right
 _OF_PACKETS = ("profile", "level", "steady_rate", "time_base", "keyframe_every", "bit_rate", "peak_rate")
 
 
@@ -55,8 +56,15 @@ def _clock(
     if isinstance(told, Rejected):
         return told
     picture, sound = told.pop("pictureEnd"), told.pop("soundEnd")
+    begins = {"videoStart": told.pop("pictureStart"), "startTime": told.pop("soundStart")}
+    if told and probe.audio_codec in _UNMOVED:
+        return reject("timestamps_broken")
     if not told and probe.duration is not None and probe.container != MATROSKA:
         return {}
+    if probe.duration is None and probe.container != MATROSKA:  # of a single packet it tells nothing
+        begins["startTime"] = min(begins.values())
+        probe = replace(probe, start_time=begins["startTime"], video_start=begins["videoStart"])
+        told |= begins
     lasts = {"duration": max(picture, sound) - probe.start_time, "videoDuration": picture - probe.video_start}
     return told | lasts if min(lasts.values()) > 0 else reject("duration_unknown")
 

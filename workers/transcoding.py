@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 MANIFEST_TYPE = "application/json"
 
+_MOSTLY_DAMAGED = 69  # ffmpeg's exit status where more than two thirds of the packets could not be decoded
 _VAGUE = 2  # frames by which a container may tell the end wrong, without a look at its packets
 _SLACK = Fraction(1, 2)  # seconds of picture that a damaged end may lack
 
@@ -119,13 +120,22 @@ def _agreed(job: Job, made: Mapping[str, Collected | None], start: int) -> int:
 
 
 def audio(job: Job) -> Made:
-    """The segments of all sound. A track that turns out to be empty gives a manifest without one."""
+    """The segments of all sound.
+
+    A track that turns out to be empty, or of which most cannot be decoded, gives a manifest without one.
+    """
     video = of(job.plan)
     folder = job.scratch / "audio"
     folder.mkdir()
     length = int((job.probe.duration or 0) * 10**6)
     argv = ffmpeg.audio(job.ffmpeg, job.source(), job.probe, video)
-    run(job, argv, done=counter("out_time_us", length), cwd=folder)
+    try:
+        run(job, argv, done=counter("out_time_us", length), cwd=folder)
+    except ChildFailedError as error:
+        if error.returncode != _MOSTLY_DAMAGED:
+            raise
+        log.warning("sound_undecodable", error=str(error))
+        return _manifested(job, video, {"audio": None})
     made = collected(folder, "audio", "init.mp4")
     return _manifested(job, video, {"audio": made})
 

@@ -13,7 +13,7 @@ from pipeline.ladder import FittedRung
 from pipeline.plan import VideoPlan, phase
 from pipeline.probes import Probe
 from workers.argv import BARE, REPORT, argv, file_of, merged, opened
-from workers.frames import cap, deinterlaced, master, scale
+from workers.frames import deinterlaced, held, master, scale
 
 SAMPLE_RATE = 48000  # of all sound we make, in Hz
 START = 1  # seconds that all segments are late, so that no decoding time before the first frame is negative
@@ -186,7 +186,7 @@ def _constant_rate(source: Source, probe: Probe, video: VideoPlan, span: tuple[i
     """Frames numbered from the start of the video, cut by number: exact at any rate, and at every seam."""
     start, stop = span
     begins = video.seconds(start)
-    terms = {"threads": video.threads, **cap(probe), **_strict(source)}
+    terms = {"threads": video.threads, **held(probe), **_strict(source)}
     stream = deinterlaced(_seek(source, video, start, **terms), probe)
     # A picture that begins after the sound is shown from the start of the sound.
     late = begins <= max(0, probe.video_start - probe.start_time)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +15,25 @@ import pytest
 from av.container import InputContainer
 from PIL import Image
 
+from pipeline.keys import renditions
 from pipeline.rows import task_of
 from pipeline.tasks import TaskStatus
 from tests import builders
 from tests.serving import wait_for
 from tests.stack import STORES, Running, quick, running, stored
 from tests.web import web
+
+TYPES = {
+    ".m3u8": "application/vnd.apple.mpegurl",
+    ".m4s": "video/iso.segment",
+    ".mp4": "video/mp4",
+    ".vtt": "text/vtt",
+    ".jpg": "image/jpeg",
+    ".webp": "image/webp",
+    ".avif": "image/avif",
+    ".json": "application/json",
+}
+"""Of all that is stored of a film."""
 
 
 @pytest.fixture(scope="module", params=STORES)
@@ -128,6 +142,26 @@ def test_a_video_comes_out_as_hls_mp4_and_poster(stack: Running, tmp_path: Path)
     assert frames == round(5 * record["probe"]["frameRate"])
     with Image.open(io.BytesIO(get(record["urls"]["poster"]).content)) as poster:
         assert poster.size == (640, 360)
+    base = record["s3Url"].removesuffix(record["s3Key"])
+    keys = [each.key for each in stack.services().objects.list(renditions("videos", record["id"]))]
+    assert {Path(key).suffix for key in keys} == TYPES.keys()
+    for key in keys:
+        head = web.head(base + key).raise_for_status().headers
+        assert head["content-type"] == TYPES[Path(key).suffix], key
+        assert head["cache-control"] == "public, max-age=31536000, immutable", key
+
+
+def test_how_far_a_film_is_comes_from_its_encoders_and_never_into_the_record(stack: Running, tmp_path: Path) -> None:
+    media_id = stack.upload(builders.video(tmp_path / "clip.mp4", (640, 360), seconds=5), "progress")
+    with web.stream("GET", f"{stack.url}/api/media/{media_id}/events", timeout=120) as answer:
+        said = [json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: ")]
+    told = [each for each in said if "fraction" in each]
+    assert told
+    assert all(0 <= each["fraction"] <= 1 for each in told)
+    assert all(each.keys().isdisjoint({"fraction", "tasks", "speed"}) for each in said if each not in told)
+    chunk = stack.services().queue.progress(media_id)["transcode#0000"]
+    assert chunk.fraction == 1
+    assert (chunk.speed or 0) > 0
 
 
 def test_what_is_no_media_is_rejected_with_a_reason_and_its_bytes_go(stack: Running, tmp_path: Path) -> None:

@@ -80,6 +80,25 @@ def test_a_program_stream_of_several_is_shown_whole(program: str, tmp_path: Path
     assert numbers(film) == 2 * [n % LEVELS for n in range(100)]
 
 
+@every_ffmpeg
+def test_a_disc_s_sound_that_is_not_compressed_is_joined_too(program: str, tmp_path: Path) -> None:
+    disc = ("-c:a", "pcm_bluray", "-mpegts_m2ts_mode", "1", "-f", "mpegts")
+    piece = counted(tmp_path / "piece.m2ts", seconds=3, options=disc)
+    film = Darkroom(program, joined(tmp_path / "film.m2ts", piece, piece), tmp_path / "out", Config()).develop()
+    assert_steady(film)
+    assert numbers(film) == 2 * [n % LEVELS for n in range(75)]
+    assert sound(film.mp4)[-1][0] == pytest.approx(6, abs=0.05)
+
+
+def test_what_cannot_be_put_right_is_refused(tmp_path: Path) -> None:
+    disc = ("-c:v", "mpeg2video", "-c:a", "pcm_dvd", "-ac", "2", "-f", "vob")
+    piece = counted(tmp_path / "piece.vob", seconds=3, options=disc)
+    assert probe(piece).audio_codec == "pcm_dvd"
+    verdict = inspect(joined(tmp_path / "film.vob", piece, piece), warm.children(), LIMITS)
+    assert isinstance(verdict, Rejected)
+    assert verdict.reason == "timestamps_broken"
+
+
 def test_packets_that_are_lost_leave_a_picture_that_stands(tmp_path: Path) -> None:
     data = counted(tmp_path / "whole.ts", seconds=15).read_bytes()
     first, last = (len(data) // 188 * part // 12 * 188 for part in (4, 6))

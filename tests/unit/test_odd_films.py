@@ -1,7 +1,9 @@
 """Verdicts on films that are cut off, locked, or not what their containers say."""
 
 import math
+import re
 import struct
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from tests.films import LIMITS
 from tests.footage import counted, write
 from workers.inspection import inspect
 
+ENCRYPTED = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "0f" * 16, "-encryption_kid", "f0" * 16)
 LENIENT = replace(LIMITS, truncated="accept-with-warning")
 
 
@@ -78,8 +81,44 @@ def test_a_picture_that_begins_after_the_sound_is_no_longer_for_it(tmp_path: Pat
 
 
 def test_an_encrypted_film_says_so(tmp_path: Path) -> None:
-    key = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "0f" * 16, "-encryption_kid", "f0" * 16)
-    assert reason(builders.video(tmp_path / "film.mp4", (160, 90), seconds=0.5, options=key)) == "video_encrypted"
+    film = builders.video(tmp_path / "film.mp4", (160, 90), seconds=0.5, options=ENCRYPTED)
+    assert reason(film) == "video_encrypted"
+
+
+def test_a_film_of_which_the_sound_is_encrypted_says_so(tmp_path: Path) -> None:
+    fragments = ("-movflags", "+frag_every_frame+empty_moov+default_base_moof")
+    picture = counted(tmp_path / "picture.mp4", seconds=1, tone=False, options=fragments)
+    tone = ("-f", "lavfi", "-i", "sine=duration=1", "-c:a", "aac")
+    sound = write(tmp_path / "sound.mp4", *tone, *fragments, *ENCRYPTED)
+    film = tmp_path / "film.mp4"
+    film.write_bytes(beside(picture.read_bytes(), sound.read_bytes()))
+    assert reason(film) == "video_encrypted"
+
+
+def beside(one: bytes, other: bytes) -> bytes:
+    """The fragmented tracks of two files in one: ISO/IEC 14496-12, 8.3.2, 8.8.3 and 8.8.7."""
+    for box, at in ((b"tkhd", 12), (b"trex", 4), (b"tfhd", 4)):
+        other = re.sub(box + b"(.{%d})\0\0\0\1" % at, box + b"\\1\0\0\0\2", other, flags=re.DOTALL)
+    head, tail = dict(boxes(one)), dict(boxes(other))
+    first, second = dict(boxes(head[b"moov"])), dict(boxes(tail[b"moov"]))
+    extends = boxed(b"mvex", *(boxed(b"trex", dict(boxes(each[b"mvex"]))[b"trex"]) for each in (first, second)))
+    tracks = (boxed(b"trak", first[b"trak"]), boxed(b"trak", second[b"trak"]))
+    moov = boxed(b"moov", boxed(b"mvhd", first[b"mvhd"]), *tracks, extends)
+    fragments = (boxed(*box) for box in (*boxes(one), *boxes(other)) if box[0] in (b"moof", b"mdat"))
+    return b"".join((boxed(b"ftyp", head[b"ftyp"]), moov, *fragments))
+
+
+def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4])
+        yield data[at + 4 : at + 8], data[at + 8 : at + size]
+        at += size
+
+
+def boxed(kind: bytes, *contents: bytes) -> bytes:
+    body = b"".join(contents)
+    return (8 + len(body)).to_bytes(4) + kind + body
 
 
 @pytest.mark.parametrize("default", [0, 1])
@@ -98,9 +137,26 @@ def test_tracks_that_come_up_in_mid_stream_are_left_alone(tmp_path: Path) -> Non
     assert probe.video_duration == pytest.approx(2, abs=0.1)
 
 
-def test_one_frame_is_as_long_as_a_frame(tmp_path: Path) -> None:
+@pytest.mark.parametrize("container", ["mpg", "ts", "vob"])
+def test_one_frame_is_as_long_as_a_frame(tmp_path: Path, container: str) -> None:
     options = ("-frames:v", "1", "-c:v", "mpeg2video")
-    assert accepted(counted(tmp_path / "film.mpg", tone=False, options=options)).duration
+    probe = accepted(counted(tmp_path / f"film.{container}", tone=False, options=options))
+    assert probe.duration == pytest.approx(0.04, abs=0.001)
+    assert probe.start_time == probe.video_start > 0
+
+
+def test_a_gap_in_the_index_counts_whatever_the_header_says(tmp_path: Path) -> None:
+    late = "PTS+gte(T\\,1)*36000/TB"
+    options = ("-vf", f"setpts={late}", "-fps_mode", "passthrough", "-bf", "0")
+    path = counted(tmp_path / "film.mp4", seconds=2, tone=False, options=options)
+    data = bytearray(path.read_bytes())
+    for box, at in ((b"mvhd", 12), (b"mdhd", 12), (b"tkhd", None), (b"elst", None)):  # ISO/IEC 14496-12, 8.2 to 8.6
+        begin = data.index(box) + 4
+        ticks = int.from_bytes(data[begin + at :][:4]) if at else 1000
+        field = begin + {b"mvhd": 16, b"mdhd": 16, b"tkhd": 20, b"elst": 8}[box]
+        data[field : field + 4] = (2 * ticks).to_bytes(4)
+    path.write_bytes(data)
+    assert reason(path) == "duration_exceeded"
 
 
 @pytest.mark.parametrize("degrees", [45, 60, None])

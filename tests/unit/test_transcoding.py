@@ -191,6 +191,15 @@ def test_a_silent_video_has_no_sound(program: str, tmp_path: Path) -> None:
     assert "AUDIO" not in film.hls.read_text()
 
 
+def test_sound_that_cannot_be_decoded_is_left_out(program: str, tmp_path: Path) -> None:
+    key = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "0f" * 16, "-encryption_kid", "f0" * 16)
+    noise = write(tmp_path / "noise.mp4", "-f", "lavfi", "-i", "sine=duration=3", "-c:a", "aac", *key)
+    plainly = ("-i", str(noise), "-map", "0:v", "-map", "1:a", "-c:a", "copy")  # as if it were not encrypted
+    film = developed(program, write(tmp_path / "film.mp4", *RED, *plainly))
+    assert film.probe.has_audio
+    assert "AUDIO" not in film.hls.read_text()
+
+
 def test_a_high_rate_is_halved(program: str, tmp_path: Path) -> None:
     source = counted(tmp_path / "film.mp4", seconds=2, rate="120", tone=False)
     film = developed(program, source)

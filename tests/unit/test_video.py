@@ -44,7 +44,7 @@ PLAN = VideoPlan(
 PATH = Path("/jobs/original")
 SOURCE = video.original(PATH, PROBE)
 
-INPUT = """-format_whitelist mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg -max_pixels 4147200 -max_streams 64
+INPUT = """-format_whitelist mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg -max_pixels 16777216 -max_streams 64
 -noaccurate_seek -protocol_whitelist file -seek_timestamp 1 -ss 59.810000 -threads 2 -i file:/jobs/original"""
 
 

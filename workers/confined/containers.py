@@ -15,7 +15,8 @@ from av.video.stream import VideoStream
 
 from pipeline.probes import JOINABLE, MATROSKA
 
-_QUICKTIME = "mov,mp4,m4a,3gp,3g2,mj2"
+QUICKTIME = "mov,mp4,m4a,3gp,3g2,mj2"
+"""The demuxer of MP4, QuickTime and 3GP."""
 
 MIME_TYPES: Mapping[str, str] = MappingProxyType(
     {
@@ -42,7 +43,7 @@ def kind(container: InputContainer, path: Path) -> str:
     if demuxer == MATROSKA:
         with path.open("rb") as file:
             return "webm" if b"webm" in file.read(_MAGIC) else "matroska"
-    if demuxer == _QUICKTIME:
+    if demuxer == QUICKTIME:
         brand = container.metadata.get("major_brand", "qt")  # QuickTime is older than brands
         return {"qt": "mov", "3g2": "3g2", "3gp": "3gp", "3gr": "3gp", "3gs": "3gp", "3ge": "3gp"}.get(
             brand[:3].strip(), "mp4"
@@ -85,7 +86,7 @@ def breaks_off(stream: VideoStream, size: int) -> float | None:
 def keyframe_gap(container: InputContainer, stream: VideoStream) -> float | None:
     """The longest time in seconds between two keyframes; None where the container has no index of every frame."""
     entries = stream.index_entries
-    if container.format.name != _QUICKTIME or stream.time_base is None or len(entries) < max(stream.frames, 1):
+    if container.format.name != QUICKTIME or stream.time_base is None or len(entries) < max(stream.frames, 1):
         return None
     times = [entry.timestamp for entry in entries if entry.is_keyframe] + [entries[-1].timestamp]
     return float(max(after - before for before, after in pairwise(times)) * stream.time_base)
@@ -108,6 +109,8 @@ def duration(container: InputContainer, stream: VideoStream) -> tuple[float, flo
     """
     whole = container.duration / av.time_base if container.duration else None
     of_stream = _declared(stream)
+    if container.format.name == QUICKTIME and of_stream is not None:
+        of_stream = max(of_stream, _indexed(stream))
     if whole is None and of_stream is None and container.format.name not in JOINABLE:
         of_stream = _measured(container, stream)
     longest = max(whole or 0.0, of_stream or 0.0)
@@ -120,6 +123,12 @@ def _declared(stream: VideoStream) -> float | None:
     if tag := _DURATION_TAG.match(stream.metadata.get("DURATION", "")):
         return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
     return None
+
+
+def _indexed(stream: VideoStream) -> float:
+    """The seconds from the first frame to the last one by the index, which is what decoders go by."""
+    entries = stream.index_entries
+    return float((entries[-1].timestamp - entries[0].timestamp) * (stream.time_base or 0)) if len(entries) else 0.0
 
 
 def _measured(container: InputContainer, stream: VideoStream) -> float | None:

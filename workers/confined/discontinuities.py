@@ -32,7 +32,8 @@ _MOST = 100
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Fields of the probe of the file `source`, none where the clock is steady; also `pictureEnd` and `soundEnd`.
 
-    Those are the seconds at which the tracks `video` and `audio` (or null) end, by a clock that does not leap.
+    Those are the seconds at which the tracks `video` and `audio` (or null) end, by a clock that does not leap;
+    `pictureStart` and `soundStart` those at which they begin.
 
     Raises RefusedError for more discontinuities than a recording has.
     """
@@ -72,6 +73,7 @@ class _Track:
     back: Fraction
     position: int = 0
     last: int | None = None
+    first: int | None = None
     end: int = 0
     leaps: list[_Leap] = field(default_factory=list)
 
@@ -88,6 +90,8 @@ class _Track:
         if self.leaps and self.leaps[-1].packets < _STRAY:
             self.leaps[-1].packets += 1
             self.leaps[-1].first = min(self.leaps[-1].first, pts)
+        if not self.leaps:
+            self.first = pts if self.first is None else min(self.first, pts)
         self.last, self.end = dts, max(self.end, pts + (packet.duration or self.step))
 
     def _follow(self, last: int, dts: int, pts: int) -> None:
@@ -100,6 +104,11 @@ class _Track:
             self.end = pts
         elif step > 0:
             self.step = dts - last
+
+    @property
+    def start(self) -> float:
+        """When the first picture, or sound, is due, in seconds."""
+        return float((self.first or 0) * self.tick)
 
     def span(self, leap: _Leap) -> Fraction:
         """By how many seconds the clock leapt."""
@@ -140,7 +149,8 @@ def _facts(picture: _Track, sound: _Track | None = None) -> dict[str, Any]:
     end = float(picture.end * picture.tick + late)
     sound_end = float(sound.end * sound.tick + late) if sound else end
     leaps = {"discontinuities": seen, "audioDiscontinuities": heard} if seen else {}
-    return leaps | {"pictureEnd": end, "soundEnd": sound_end}
+    starts = {"pictureStart": picture.start, "soundStart": (sound or picture).start}
+    return leaps | starts | {"pictureEnd": end, "soundEnd": sound_end}
 
 
 def _same(leap: _Leap, span: Fraction, sound: _Track | None) -> _Leap | None:

@@ -59,6 +59,7 @@ def inspect_film(path: Path, limits: Limits) -> Probe:
             raise RefusedError(TRUNCATED)
         try:
             picture, delay = _first_picture(container, stream, limits)
+            _require_plain_sound(container)
             lasts = containers.duration(container, stream)
         except MemoryError:
             raise
@@ -138,6 +139,15 @@ def _first_picture(container: InputContainer, stream: VideoStream, limits: Limit
         if count > _PATIENCE:
             break
     raise RefusedError("video_undecodable")
+
+
+def _require_plain_sound(container: InputContainer) -> None:
+    """Refuse a film of which the sound alone is encrypted: nothing but its packets tell."""
+    sound = containers.sound_stream(container)
+    if sound is not None and container.format.name == containers.QUICKTIME:
+        packet = next(container.demux(sound), None)
+        if packet is not None and packet.has_sidedata("encryption_info"):
+            raise RefusedError("video_encrypted")
 
 
 def _turn(rotation: int) -> int:
