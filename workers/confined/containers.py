@@ -65,9 +65,10 @@ def picture_stream(container: InputContainer) -> VideoStream | None:
 def sound_stream(container: InputContainer) -> AudioStream | None:
     """The audio stream that a player plays: of those there is a decoder for the default one, or else the first.
 
-    A phone may put another kind beside it.
+    A phone may put another kind beside it; a broadcast announces tracks that nothing comes of, and a damaged header
+    none that can be opened: those have no channels.
     """
-    heard = [stream for stream in container.streams.audio if decodable(stream)]
+    heard = [stream for stream in container.streams.audio if decodable(stream) and stream.codec_context.channels]
     return min(heard, key=lambda stream: not stream.disposition & Disposition.default, default=None)
 
 
