@@ -12,6 +12,7 @@ from workers.frames import deinterlaced, held, master
 ENTROPY = "lavfi.entropy.normalized_entropy.normal.Y"
 """What `moments` tells of each keyframe: how much there is to see, 0 to 1; 0 is a frame of one colour."""
 
+_PATIENT = ("-max_error_rate", "1")  # what can be decoded is shown, however little it is
 _LOOK = 160  # pixels across of what is looked at
 
 
@@ -59,7 +60,7 @@ def sheets(program: str, source: Path, probe: Probe, board: Storyboard, tiles: T
     # JFIF knows one matrix, that of BT.601, and the full range.
     sheet = sheet.filter("scale", out_color_matrix="bt601", out_range="pc").filter("format", pix_fmts="yuvj420p")
     coded = {"codec:v": "mjpeg", "q:v": board.qscale, "fps_mode": "passthrough"}
-    return argv(program, output(sheet, "%03d.jpg", start_number=0, **coded), *REPORT)
+    return argv(program, output(sheet, "%03d.jpg", start_number=0, **coded), *REPORT, *_PATIENT)
 
 
 def preview(program: str, source: Path, probe: Probe, loop: Preview, at: float, rate: Fraction) -> list[str]:
@@ -75,7 +76,8 @@ def preview(program: str, source: Path, probe: Probe, loop: Preview, at: float, 
         "threads:v": 1,
         "movflags": "+faststart",
     }
-    return argv(program, output(master(frames, probe, *loop.size(probe.width, probe.height)), "preview.mp4", **coded))
+    shown = output(master(frames, probe, *loop.size(probe.width, probe.height)), "preview.mp4", **coded)
+    return argv(program, shown, *_PATIENT)
 
 
 def _keyframes() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pipeline.renditions import Still
 from workers import glimpses, images
 from workers.endings import ChildFailedError
 from workers.jobs import Job, Made, Promise
-from workers.running import run
+from workers.running import MostlyDamagedError, run
 
 _LARGEST = 4096  # pixels of the frame's longer side: no still needs more
 _WINDOW = 20.0, 12  # seconds from a moment on, and the most keyframes of them, that are looked at
@@ -54,7 +54,7 @@ def _frame(job: Job, size: tuple[int, int]) -> Path:
     for moment, keyframe in dict.fromkeys(((best, seen), (best, False), (0.0, False))):
         try:
             run(job, glimpses.still(job.ffmpeg, source, job.probe, moment, size, keyframe=keyframe))
-        except ChildFailedError:
+        except (ChildFailedError, MostlyDamagedError):
             if not moment and not keyframe:
                 raise
         if frame.exists():
@@ -90,6 +90,6 @@ def _looked(job: Job, source: Path, at: float, seconds: float) -> dict[float, fl
         elif line.startswith(glimpses.ENTROPY):
             seen[time] = float(line.partition("=")[2])
 
-    with suppress(ChildFailedError):  # then the frame at the moment itself does
+    with suppress(ChildFailedError, MostlyDamagedError):  # then the frame at the moment itself does
         run(job, glimpses.moments(job.ffmpeg, source, job.probe, at, (max(seconds, 1.0), _WINDOW[1])), done=read)
     return seen

@@ -18,14 +18,13 @@ from workers import copying
 from workers import video as ffmpeg
 from workers.endings import ChildFailedError, ChildStalledError
 from workers.jobs import File, Job, Made, Promise
-from workers.running import counter, listen, of, run
+from workers.running import MostlyDamagedError, counter, listen, of, run
 from workers.segments import Collected, FrameCountError, collected, counted
 
 log = structlog.get_logger()
 
 MANIFEST_TYPE = "application/json"
 
-_MOSTLY_DAMAGED = 69  # ffmpeg's exit status where more than two thirds of the packets could not be decoded
 _VAGUE = 2  # frames by which a container may tell the end wrong, without a look at its packets
 _SLACK = Fraction(1, 2)  # seconds of picture that a damaged end may lack
 
@@ -92,7 +91,7 @@ def _with_copy(job: Job, source: ffmpeg.Source, video: VideoPlan) -> Mapping[str
         copying.prove(job, copy, video)
     except OutOfMemoryError:
         raise
-    except (FrameCountError, ChildFailedError, ChildStalledError) as error:
+    except (FrameCountError, ChildFailedError, ChildStalledError, MostlyDamagedError) as error:
         log.warning("not_copied", part=job.part, error=str(error))
         return None
     return {top.name: copy.made}
@@ -131,9 +130,7 @@ def audio(job: Job) -> Made:
     argv = ffmpeg.audio(job.ffmpeg, job.source(), job.probe, video)
     try:
         run(job, argv, done=counter("out_time_us", length), cwd=folder)
-    except ChildFailedError as error:
-        if error.returncode != _MOSTLY_DAMAGED:
-            raise
+    except MostlyDamagedError as error:
         log.warning("sound_undecodable", error=str(error))
         return _manifested(job, video, {"audio": None})
     made = collected(folder, "audio", "init.mp4")

@@ -129,6 +129,16 @@ def test_a_track_of_sound_that_nothing_comes_of_is_none(tmp_path: Path) -> None:
     assert not accepted(film).has_audio
 
 
+def test_a_film_may_mark_no_frame_to_begin_with(tmp_path: Path) -> None:
+    path = counted(tmp_path / "film.mp4", seconds=1, tone=False)
+    data = bytearray(path.read_bytes())
+    marks = data.index(b"stss") + 12  # ISO/IEC 14496-12, 8.6.2
+    count = int.from_bytes(data[marks - 4 : marks])
+    data[marks : marks + 4 * count] = b"\x7f" * (4 * count)
+    path.write_bytes(data)
+    assert accepted(path).keyframe_gap == pytest.approx(1, abs=0.05)
+
+
 @pytest.mark.parametrize("default", [0, 1])
 def test_the_sound_is_the_one_that_a_player_plays(tmp_path: Path, default: int) -> None:
     other = ("-f", "lavfi", "-i", "sine=frequency=880:duration=1,pan=stereo|c0=c0|c1=c0")

@@ -89,7 +89,8 @@ def keyframe_gap(container: InputContainer, stream: VideoStream) -> float | None
     entries = stream.index_entries
     if container.format.name != QUICKTIME or stream.time_base is None or len(entries) < max(stream.frames, 1):
         return None
-    times = [entry.timestamp for entry in entries if entry.is_keyframe] + [entries[-1].timestamp]
+    marked = (entry.timestamp for entry in entries if entry.is_keyframe)
+    times = [entries[0].timestamp, *marked, entries[-1].timestamp]
     return float(max(after - before for before, after in pairwise(times)) * stream.time_base)
 
 
