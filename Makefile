@@ -1,6 +1,6 @@
 # What a person does with Darkroom on one machine. Settings are environment variables or arguments: make run PORT=8080
 .DEFAULT_GOAL := help
-.PHONY: help run demo test keys chaos soak memory heavy long bench-redelivery bench-fairness bench-video bench-video-large bench-ingest bench-encoders bench-warm bench-images bench-streaming check format compose-test clean dead redrive replay orphans backfill contact-sheet
+.PHONY: help run demo test keys chaos soak memory heavy long bench-redelivery bench-fairness bench-video bench-video-large bench-ingest bench-encoders bench-warm bench-images bench-streaming check format compose-test clean status dead redrive replay orphans backfill contact-sheet
 
 VENV := .venv/installed.lock
 DARKROOM := .venv/bin/darkroom
@@ -72,6 +72,9 @@ check: $(VENV) ## Check style, types and the contracts between packages
 format: $(VENV) ## Format the code
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
+
+status: $(VENV) ## Show what does not answer and what is owed (MEDIA=... shows one)
+	@exec $(DARKROOM) status $(MEDIA)
 
 dead: $(VENV) ## List the dead letters (MEDIA=... REASON=... STAGE=... ARGS=--json)
 	@exec $(DARKROOM) dead $(SELECTION) $(ARGS)

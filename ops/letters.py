@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.outputs import WIDEST
-from ops.status import UnknownMediaError
+from ops.status import UnknownMediaError, printable
 from pipeline import deadletters, recovery
 from pipeline.adapters.wiring import Services
 from pipeline.deadletters import Wanted
@@ -38,7 +38,7 @@ def show(services: Services, wanted: Wanted, *, as_json: bool) -> None:
     for letter in letters:
         facts = _facts(letter)
         shown = (facts[name] for name in ("mediaId", "task", "reason", "attempts", "deadAt", "lastError"))
-        table.add_row(*(Text(_printable(str(fact or ""))) for fact in shown))
+        table.add_row(*(Text(printable(str(fact or ""))) for fact in shown))
     console = Console() if sys.stdout.isatty() else Console(width=WIDEST)
     console.print(table if table.row_count else "There are no dead letters.")
 
@@ -90,8 +90,3 @@ def _facts(letter: Task) -> dict[str, str | int | None]:
 
 def _time(ms: int | None) -> str | None:
     return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")
-
-
-def _printable(text: str) -> str:
-    """An error may quote a stranger's file: nothing in it shall move the cursor."""
-    return "".join(char if char.isprintable() else " " for char in text)

@@ -20,6 +20,7 @@ def run(run_dir: RunDir) -> int:
     try:
         with local.started(run_dir, os.environ, display, stop) as running:
             print(f"logs: {run_dir.path / 'logs'}")
+            print(f"interface: {running.stack.url}/docs")
             print(f"ready: {running.stack.url}", flush=True)
             running.supervisor.watch()
     except StopRequestedError:

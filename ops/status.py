@@ -1,13 +1,16 @@
 """`darkroom status`: what a media is waiting for, or all that is owed."""
 
-from collections import Counter
 from datetime import timedelta
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from ops import reach
 from ops.outputs import print_table
+from pipeline import deadletters
 from pipeline.adapters.wiring import Services
+from pipeline.deadletters import Wanted
 from pipeline.media import SETTLED
 from pipeline.progress import Progress, overall
 from pipeline.rows import task_of
@@ -43,7 +46,8 @@ def show_media(services: Services, media_id: str) -> None:
         task = task_of(row)
         running = task.status is TaskStatus.RUNNING and task.key in reports
         done = f"{reports[task.key].fraction:.0%}" if running else ""
-        table.add_row(task.key, task.status, str(task.attempts), done, task.last_error or task.reason or "")
+        wrong = printable(task.last_error or task.reason or "")
+        table.add_row(task.key, task.status, str(task.attempts), done, Text(wrong))
     console.print(table)
 
 
@@ -58,19 +62,41 @@ def told(progress: Progress) -> str:
 
 
 def show_owed(services: Services) -> None:
-    """Print how many tasks are owed, by queue, stage and status, and how long the most overdue one has waited."""
+    """Print what does not answer, what is owed by queue, stage and status, and how many dead letters there are.
+
+    `waiting` is since the oldest was owed, `overdue` since one should have been looked at: of a healthy stack never.
+
+    Raises:
+        UnavailableError: the record store is away, as was printed.
+    """
+    console = Console()
+    for name, wrong in reach.ask(services).items():
+        console.print(f"{name}: {printable(wrong) or 'ok'}", style="red" if wrong else "", markup=False, soft_wrap=True)
     now = services.ledger.records.now()
     rows = (row for shard in range(SHARDS) for row in services.ledger.records.overdue(shard, EVER, MOST))
-    tasks = [task_of(row) for row in rows]
-    table = _table("queue", "stage", "status", "tasks", "overdue")
-    for (queue, stage, status), count in sorted(Counter(map(_kind, tasks)).items()):
-        late = max(now - (task.wake_at or now) for task in tasks if _kind(task) == (queue, stage, status))
-        table.add_row(queue, stage, status, str(count), f"{late / 1000:.0f} s" if late > 0 else "")
-    Console().print(table if tasks else "Nothing is owed.")
+    kinds: dict[tuple[str, str, str], list[Task]] = {}
+    for task in map(task_of, rows):
+        kinds.setdefault((task.queue, task.stage, task.status), []).append(task)
+    table = _table("queue", "stage", "status", "tasks", "waiting", "overdue", "last error")
+    for kind, tasks in sorted(kinds.items()):
+        oldest = span(now - min(task.owed_at or now for task in tasks))
+        late = span(now - min(task.wake_at or now for task in tasks))
+        error = next((task.last_error for task in tasks if task.last_error), "")
+        table.add_row(*kind, str(len(tasks)), oldest, late, Text(printable(error)))
+    console.print(table if kinds else "Nothing is owed.")
+    if dead := sum(1 for _ in deadletters.find(services.ledger.records, Wanted())):
+        console.print(f"Dead letters: {dead}. `darkroom dead` lists them.", style="red", highlight=False)
 
 
-def _kind(task: Task) -> tuple[str, str, str]:
-    return task.queue, task.stage, task.status
+def span(ms: int) -> str:
+    """Say for how long, `1:02:03`; nothing for less than a second."""
+    seconds = max(0, ms // 1000)
+    return str(timedelta(seconds=seconds)) if seconds else ""
+
+
+def printable(text: str) -> str:
+    """Blank out what moves the cursor: an error may quote a stranger's file."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _table(*headings: str) -> Table:
