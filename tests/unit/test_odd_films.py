@@ -149,6 +149,16 @@ def test_the_sound_is_the_one_that_a_player_plays(tmp_path: Path, default: int) 
     assert (probe.audio_stream, probe.audio_channels) == (1 + default, 1 + default)
 
 
+def test_tracks_that_a_later_part_has_more_of_are_left_alone(tmp_path: Path) -> None:
+    one = counted(tmp_path / "one.ts", seconds=2)
+    tones = [word for pitch in range(6) for word in ("-f", "lavfi", "-i", f"sine=frequency={440 + pitch}:duration=2")]
+    tracks = [word for track in range(7) for word in ("-map", str(track))]
+    more = write(tmp_path / "more.ts", "-i", str(one), *tones, *tracks, "-c:v", "copy", "-output_ts_offset", "2")
+    film = tmp_path / "film.ts"
+    film.write_bytes(one.read_bytes() + more.read_bytes())
+    assert accepted(film).duration == pytest.approx(4, abs=0.1)
+
+
 def test_tracks_that_come_up_in_mid_stream_are_left_alone(tmp_path: Path) -> None:
     disc = ("-c:v", "mpeg2video", "-c:a", "ac3", "-f", "dvd")  # with a track of its own for navigation
     probe = accepted(counted(tmp_path / "film.mpg", seconds=2, options=disc))

@@ -47,6 +47,13 @@ def test_a_film_that_begins_in_the_dark_has_no_black_poster(program: str, tmp_pa
         assert image.convert("L").entropy() > 3
 
 
+def test_a_film_that_is_dark_all_through_has_a_dark_poster(program: str, tmp_path: Path) -> None:
+    scene = "color=black:size=160x90:rate=10:duration=4"
+    _, poster = posed(program, write(tmp_path / "film.mp4", "-f", "lavfi", "-i", scene, "-g", "5"))
+    with Image.open(poster) as image:
+        assert image.convert("L").getextrema() == (0, 0)
+
+
 def test_a_clip_of_one_frame_has_a_poster(program: str, tmp_path: Path) -> None:
     made, _ = posed(program, counted(tmp_path / "film.mp4", tone=False, options=("-frames:v", "1")))
     assert made.files[-1].rendition == "poster"

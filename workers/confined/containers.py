@@ -1,15 +1,18 @@
 """What a video's container tells: its kind, its times, and whether all it announces is there."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
@@ -77,6 +80,16 @@ def decodable(stream: Stream) -> bool:
     return getattr(stream, "codec_context", None) is not None
 
 
+def packets(container: InputContainer, *streams: Stream) -> Iterator["Packet[Any]"]:
+    """The packets of these streams as they come; streams that come up later are left alone.
+
+    At the end PyAV asks for those, too, whenever there happens to be something in memory that it does not own.
+    """
+    wanted = {stream.index for stream in streams}
+    with suppress(IndexError):
+        yield from (packet for packet in container.demux(streams) if packet.stream_index in wanted)
+
+
 def breaks_off(stream: VideoStream, size: int) -> float | None:
     """After how many seconds a file breaks off whose index points beyond its end, as in a download that stopped."""
     beyond = [entry.timestamp for entry in stream.index_entries if entry.pos + entry.size > size]
@@ -136,7 +149,7 @@ def _indexed(stream: VideoStream) -> float:
 def _measured(container: InputContainer, stream: VideoStream) -> float | None:
     """A live recording is never told its length: read on to the end."""
     last = Fraction(0)
-    for packet in container.demux(stream):
+    for packet in packets(container, stream):
         if packet.pts is not None and packet.time_base is not None:
             last = max(last, (packet.pts + (packet.duration or 0)) * packet.time_base)
     return max(0.0, float(last) - start(stream))

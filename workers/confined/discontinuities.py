@@ -16,6 +16,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from pipeline.probes import MATROSKA
+from workers.confined.containers import packets
 from workers.confined.films import OPTIONS
 from workers.confined.refusal import RefusedError
 
@@ -42,9 +43,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         back = _BACK_SHOWN if container.format.name == MATROSKA else _BACK
         tracks = {index: _Track(*_ticks(container.streams[index]), back) for index in indexes}
         try:
-            for packet in container.demux([container.streams[index] for index in indexes]):
-                if packet.stream_index in tracks:  # else of one that nothing was known of before
-                    tracks[packet.stream_index].add(packet)
+            for packet in packets(container, *(container.streams[index] for index in indexes)):
+                tracks[packet.stream_index].add(packet)
         except MemoryError:
             raise
         except av.error.FFmpegError:

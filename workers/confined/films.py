@@ -122,9 +122,7 @@ def _first_picture(container: InputContainer, stream: VideoStream, limits: Limit
     codec = stream.codec_context
     codec.thread_count = 1
     codec.options = {"max_pixels": str(limits.pixels)}  # the stream may not keep to what the container declared
-    for count, packet in enumerate(container.demux(stream)):
-        if packet.stream_index != stream.index:  # of a track that nothing was known of before
-            continue
+    for count, packet in enumerate(containers.packets(container, stream)):
         if packet.has_sidedata("encryption_info"):
             raise RefusedError("video_encrypted")
         begun = packet.dts if packet.is_keyframe else begun
@@ -145,7 +143,7 @@ def _require_plain_sound(container: InputContainer) -> None:
     """Refuse a film of which the sound alone is encrypted: nothing but its packets tell."""
     sound = containers.sound_stream(container)
     if sound is not None and container.format.name == containers.QUICKTIME:
-        packet = next(container.demux(sound), None)
+        packet = next(containers.packets(container, sound), None)
         if packet is not None and packet.has_sidedata("encryption_info"):
             raise RefusedError("video_encrypted")
 
