@@ -25,7 +25,7 @@ def print_table(console: Console, media: Media) -> None:
     wide = Console(width=WIDEST)
     with wide.capture() as lines:
         wide.print(table)
-    for line in lines.get().splitlines():
+    for line in lines.get().splitlines() if table.row_count else ():
         console.out(line.rstrip(), highlight=False)
     if media.error:
         console.print(f"{media.reason}: {media.error}", style="red", markup=False)

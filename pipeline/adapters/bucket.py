@@ -1,4 +1,4 @@
-"""A local bucket made ready for use. Real ones are the operator's: deploy/ says what they need."""
+"""A local bucket made ready for use. Real ones are the operator's: docs/deployment.md says what they need."""
 
 import json
 from collections.abc import Sequence
