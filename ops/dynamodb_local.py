@@ -63,7 +63,7 @@ def describe(folder: Path, port: int) -> Child:
     options = ("-port", str(port), "-sharedDb", "-disableTelemetry", "-dbPath", str(folder))
     return Child(
         name="dynamodb",
-        argv=(java, "-Xmx256m", f"-Djava.library.path={home}", "-jar", str(home / "DynamoDBLocal.jar"), *options),
+        argv=(java, "-Xmx256m", "-jar", str(home / "DynamoDBLocal.jar"), *options),
         env=plain_environment(),
         cwd=home,
         address=f"http://127.0.0.1:{port}",
