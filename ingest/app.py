@@ -83,8 +83,7 @@ def create(services: Services, access: Access) -> Starlette:
     events = Events(ledger, Watches(services.feed), reading, Brought(ledger, services.pieces, storing))
     projects = Projects(ledger, pipeline.stages["erase"].queue, reading)
     keyring, tokens = Keyring(ledger.records, asking), Tokens(settings.token_secrets, pipeline.limits)
-    pings = {"s3": objects.ping, "records": ledger.records.ping, "redis": services.queue.ping}
-    health = Health(pings, frozenset({"redis"}), asking)
+    health = Health(services.pings, frozenset({"redis"}), asking)
     docs = Docs(pipeline.limits)
     routes = [
         # Looked through in this order: what comes most, and costs least besides, stands first.

@@ -13,8 +13,7 @@ PATIENCE = 5.0
 
 def ask(services: Services) -> dict[str, str]:
     """Return by its name what is wrong with each dependency; nothing (empty) where it can be used."""
-    records = services.ledger.records
-    return answers({"s3": services.objects.ping, "records": records.ping, "redis": services.queue.ping}, PATIENCE)
+    return answers(services.pings, PATIENCE)
 
 
 def answers(pings: Mapping[str, Callable[[], None]], patience: float) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The services of one process, wired from its settings; only composition roots call this."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipeline.adapters import aws, broker, dynamodb, s3, webhooks
@@ -33,6 +34,11 @@ class Services:
     feed: Feed
     bells: Bells
     webhooks: Receiver | None
+
+    @property
+    def pings(self) -> Mapping[str, Callable[[], None]]:
+        """What the pipeline leans on, by name: each call returns, or raises UnavailableError."""
+        return {"s3": self.objects.ping, "records": self.ledger.records.ping, "redis": self.queue.ping}
 
 
 def connect(settings: Settings) -> Services:
