@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.encoding import Watch
+from benchmarks.watch import Watch
 from pipeline.ports import Records
 from pipeline.rows import task_of
 from pipeline.tasks import Task, TaskStatus
