@@ -34,10 +34,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "field_too_large": (400, "A field of the form is too long."),
         "digest_invalid": (400, "A digest or checksum header cannot be read."),
         "digest_conflict": (400, "Two digests of the same kind differ: the file cannot have both."),
-        "digests_exceeded": (
-            400,
-            "A form straight to S3 has one checksum: send one x-amz-checksum-... header.",
-        ),
+        "digests_exceeded": (400, "A form straight to S3 has one checksum: send one x-amz-checksum-... header."),
         "digest_mismatch": (400, REASONS["digest_mismatch"]),
         "malformed_json": (400, "The body is no JSON object of the expected shape."),
         "key_invalid": (
@@ -99,10 +96,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "overloaded": (429, "So much is waiting to be processed that more cannot be taken now. Try again later."),
         "checksum_mismatch": (460, "The bytes are not those that their checksum is of; they were dropped."),
         "internal_error": (500, "Something went wrong on our side."),
-        "transfer_coding_unsupported": (
-            501,
-            "Send the body plain or chunked: no other coding is decoded here.",
-        ),
+        "transfer_coding_unsupported": (501, "Send the body plain or chunked: no other coding is decoded here."),
         "busy": (503, "Too many uploads are going on. Try again shortly."),
         "too_many_followers": (503, "Too many clients are following. Ask for the record now and then instead."),
         "unavailable": (503, "Something this needs cannot be reached. Try again shortly."),

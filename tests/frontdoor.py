@@ -146,6 +146,14 @@ def settles(server: Ingest, project: str, reason: str) -> dict[str, Any]:
     return settled
 
 
+def asking(server: Ingest, request: str, headers: Mapping[str, str], sent: bytes = b"") -> socket.socket:
+    """A connection on which the head of a request is sent, `METHOD /path`, and the first bytes of its body."""
+    lines = (f"{name}: {value}" for name, value in {"Host": "localhost", **headers}.items())
+    connection = socket.create_connection(("127.0.0.1", server.port), 60)
+    connection.sendall("\r\n".join((f"{request} HTTP/1.1", *lines)).encode() + b"\r\n\r\n" + sent)
+    return connection
+
+
 @contextmanager
 def begun(server: Ingest, project: str, sent: int, size: int, *headers: str) -> Iterator[socket.socket]:
     """An upload of `size` bytes of which `sent` are on their way when this returns."""

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline import apikeys
 from pipeline.adapters.sqlite import SqliteRecords
-from tests.frontdoor import Bucket, answer
+from tests.frontdoor import Bucket, answer, asking
 from tests.multipart import PNG
 from tests.serving import Ingest, ingest, wait_for
 from tests.web import web
@@ -62,11 +62,8 @@ class Shop:
 
     def open(self, method: str, path: str, headers: dict[str, str], sent: bytes, length: int) -> socket.socket:
         """A request of which the first bytes are sent."""
-        lines = {"Host": "localhost", "X-Project-Id": self.project, **headers, "Content-Length": str(length)}
-        head = "\r\n".join([f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in lines.items())])
-        connection = socket.create_connection(("127.0.0.1", self.server.port), 60)
-        connection.sendall(head.encode() + b"\r\n\r\n" + sent)
-        return connection
+        given = {"X-Project-Id": self.project, **headers, "Content-Length": str(length)}
+        return asking(self.server, f"{method} {path}", given, sent)
 
     def whole(self, bucket: Bucket, headers: dict[str, str], media_id: str) -> None:
         """The upload is there as it was sent, once."""

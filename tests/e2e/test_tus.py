@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.adapters.sqlite import SqliteRecords
 from pipeline.protocol import task_key
-from tests.frontdoor import Bucket, record
+from tests.frontdoor import Bucket, asking, record
 from tests.multipart import PNG
 from tests.serving import Ingest, ingest, wait_for
 from tests.stack import quick
@@ -191,10 +191,8 @@ def test_an_ingest_process_that_was_killed_leaves_what_it_had_said(
 
 def sending(server: Ingest, path: str, length: int) -> socket.socket:
     """A PATCH of which the head is sent."""
-    connection = socket.create_connection(("127.0.0.1", server.port), 30)
-    head = f"PATCH {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nTus-Resumable: 1.0.0\r\nContent-Type: {TYPE}\r\n"
-    connection.sendall(f"{head}Upload-Offset: 0\r\nContent-Length: {length}\r\n\r\n".encode())
-    return connection
+    headers = {"Tus-Resumable": "1.0.0", "Content-Type": TYPE, "Upload-Offset": "0", "Content-Length": str(length)}
+    return asking(server, f"PATCH {path}", headers)
 
 
 def left(server: Ingest, path: str) -> bool:

@@ -14,6 +14,7 @@ from pipeline.probes import Probe
 from tests import builders, warm
 from tests.films import LIMITS
 from tests.footage import counted, write
+from tests.unit.test_fragments import box
 from workers.inspection import inspect
 
 ENCRYPTED = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "0f" * 16, "-encryption_kid", "f0" * 16)
@@ -97,15 +98,15 @@ def test_a_film_of_which_the_sound_is_encrypted_says_so(tmp_path: Path) -> None:
 
 def beside(one: bytes, other: bytes) -> bytes:
     """The fragmented tracks of two files in one: ISO/IEC 14496-12, 8.3.2, 8.8.3 and 8.8.7."""
-    for box, at in ((b"tkhd", 12), (b"trex", 4), (b"tfhd", 4)):
-        other = re.sub(box + b"(.{%d})\0\0\0\1" % at, box + b"\\1\0\0\0\2", other, flags=re.DOTALL)
+    for kind, at in ((b"tkhd", 12), (b"trex", 4), (b"tfhd", 4)):
+        other = re.sub(kind + b"(.{%d})\0\0\0\1" % at, kind + b"\\1\0\0\0\2", other, flags=re.DOTALL)
     head, tail = dict(boxes(one)), dict(boxes(other))
     first, second = dict(boxes(head[b"moov"])), dict(boxes(tail[b"moov"]))
-    extends = boxed(b"mvex", *(boxed(b"trex", dict(boxes(each[b"mvex"]))[b"trex"]) for each in (first, second)))
-    tracks = (boxed(b"trak", first[b"trak"]), boxed(b"trak", second[b"trak"]))
-    moov = boxed(b"moov", boxed(b"mvhd", first[b"mvhd"]), *tracks, extends)
-    fragments = (boxed(*box) for box in (*boxes(one), *boxes(other)) if box[0] in (b"moof", b"mdat"))
-    return b"".join((boxed(b"ftyp", head[b"ftyp"]), moov, *fragments))
+    extends = box(b"mvex", *(box(b"trex", dict(boxes(each[b"mvex"]))[b"trex"]) for each in (first, second)))
+    tracks = (box(b"trak", first[b"trak"]), box(b"trak", second[b"trak"]))
+    moov = box(b"moov", box(b"mvhd", first[b"mvhd"]), *tracks, extends)
+    fragments = (box(*each) for each in (*boxes(one), *boxes(other)) if each[0] in (b"moof", b"mdat"))
+    return b"".join((box(b"ftyp", head[b"ftyp"]), moov, *fragments))
 
 
 def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -114,11 +115,6 @@ def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         size = int.from_bytes(data[at : at + 4])
         yield data[at + 4 : at + 8], data[at + 8 : at + size]
         at += size
-
-
-def boxed(kind: bytes, *contents: bytes) -> bytes:
-    body = b"".join(contents)
-    return (8 + len(body)).to_bytes(4) + kind + body
 
 
 def test_a_track_of_sound_that_nothing_comes_of_is_none(tmp_path: Path) -> None:
@@ -178,10 +174,10 @@ def test_a_gap_in_the_index_counts_whatever_the_header_says(tmp_path: Path) -> N
     options = ("-vf", f"setpts={late}", "-fps_mode", "passthrough", "-bf", "0")
     path = counted(tmp_path / "film.mp4", seconds=2, tone=False, options=options)
     data = bytearray(path.read_bytes())
-    for box, at in ((b"mvhd", 12), (b"mdhd", 12), (b"tkhd", None), (b"elst", None)):  # ISO/IEC 14496-12, 8.2 to 8.6
-        begin = data.index(box) + 4
+    for kind, at in ((b"mvhd", 12), (b"mdhd", 12), (b"tkhd", None), (b"elst", None)):  # ISO/IEC 14496-12, 8.2 to 8.6
+        begin = data.index(kind) + 4
         ticks = int.from_bytes(data[begin + at :][:4]) if at else 1000
-        field = begin + {b"mvhd": 16, b"mdhd": 16, b"tkhd": 20, b"elst": 8}[box]
+        field = begin + {b"mvhd": 16, b"mdhd": 16, b"tkhd": 20, b"elst": 8}[kind]
         data[field : field + 4] = (2 * ticks).to_bytes(4)
     path.write_bytes(data)
     assert reason(path) == "duration_exceeded"
