@@ -17,6 +17,7 @@ from pipeline.limits import Rejected
 from pipeline.plan import plan
 from pipeline.probes import Probe
 from pipeline.renditions import Still
+from workers import glimpses
 from workers.decoding import ask
 from workers.encoder import find_ffmpeg
 from workers.inspection import inspect
@@ -77,7 +78,7 @@ class Bench:
                 report=lambda _: None,
             )
             made = WORK[part].make(job)
-            frame = scratch / "frame.png" if part == "poster" else original
+            frame = scratch / glimpses.FRAME if part == "poster" else original
             likeness = self._likeness(frame, made, (*whole.stills, *((whole.poster.still,) if whole.poster else ())))
             shots += [_kept(file, home, likeness.get(str(file.rendition))) for file in made.files]
             placeholder = made.placeholder or placeholder

@@ -12,6 +12,8 @@ from workers.frames import deinterlaced, held, master
 ENTROPY = "lavfi.entropy.normalized_entropy.normal.Y"
 """What `moments` tells of each keyframe: how much there is to see, 0 to 1; 0 is a frame of one colour."""
 
+FRAME = "frame.bmp"
+"""What `still` writes: the kind that costs the least, for it is read once and thrown away."""
 _PATIENT = ("-max_error_rate", "1")  # what can be decoded is shown, however little it is
 _LOOK = 160  # pixels across of what is looked at
 
@@ -19,15 +21,15 @@ _LOOK = 160  # pixels across of what is looked at
 def still(
     program: str, source: Path, probe: Probe, at: float, size: tuple[int, int], *, keyframe: bool = False
 ) -> list[str]:
-    """Decode the first frame not before `at` seconds into `frame.bmp`, as displayed, in the given pixels.
+    """Decode the first frame not before `at` seconds into `FRAME`, as displayed, in the given pixels.
 
     Or the first `keyframe`: of the frames before it, which a seek may begin with, none is decoded then.
     """
     begins = {"ss": f"{at:.3f}"} if at else {}
     film = opened(source, **begins, **(_keyframes() if keyframe else {}), **held(probe))
     picture = master(deinterlaced(film[str(probe.video_stream)], probe), probe, *size)
-    coded = {"codec:v": "bmp", "pix_fmt": "bgr24"}  # which costs the least: it is read once and thrown away
-    return argv(program, picture.output("frame.bmp", update=1, **{"frames:v": 1}, **coded))
+    coded = {"codec:v": "bmp", "pix_fmt": "bgr24"}
+    return argv(program, picture.output(FRAME, update=1, **{"frames:v": 1}, **coded))
 
 
 def moments(program: str, source: Path, probe: Probe, at: float, window: tuple[float, int]) -> list[str]:

@@ -48,7 +48,7 @@ def _wanted(plan: Plan) -> tuple[Still, ...]:
 
 def _frame(job: Job, size: tuple[int, int]) -> Path:
     """The keyframe chosen; the first frame where that cannot be decoded."""
-    frame = job.scratch / "frame.bmp"
+    frame = job.scratch / glimpses.FRAME
     source = job.source()
     best, seen = _moment(job, source)
     for moment, keyframe in dict.fromkeys(((best, seen), (best, False), (0.0, False))):
