@@ -9,9 +9,9 @@ from rich.console import Console
 from ops import bars, connection, status
 from ops.demo import send
 from ops.rundir import RunDir
-from ops.signals import stop_event
 from ops.supervisor import StopRequestedError
 from pipeline import client
+from pipeline.adapters.signals import stop_event
 
 
 def upload(run_dir: RunDir, url: str | None, files: Sequence[Path], project: str) -> int:

@@ -28,7 +28,7 @@ from ops import (
 )
 from ops.api import RefusedError
 from ops.processes import CommandFailedError
-from ops.signals import stop_event
+from pipeline.adapters.signals import stop_event
 from pipeline.adapters.wiring import Services
 from pipeline.backfill import Wanted as Lacked
 from pipeline.config import ConfigError

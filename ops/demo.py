@@ -14,9 +14,9 @@ from ops import api, bars, connection, gallery, ports, processes, samples
 from ops.following import follow
 from ops.outputs import print_table
 from ops.rundir import RunDir, Stack
-from ops.signals import stop_event
 from ops.supervisor import GaveUpError, StopRequestedError
 from ops.warden import Warden
+from pipeline.adapters.signals import stop_event
 from pipeline.media import Status
 
 PROJECT = "demo"

@@ -3,9 +3,9 @@
 Both bring the SDK, which no other command needs, and import it when they are called.
 """
 
-from ops.signals import stop_event
 from pipeline import config
 from pipeline.adapters import logs
+from pipeline.adapters.signals import stop_event
 from pipeline.adapters.wiring import connect
 from pipeline.settings import read_settings
 

@@ -5,8 +5,8 @@ import os
 from ops import local
 from ops.display import choose
 from ops.rundir import RunDir
-from ops.signals import stop_event
 from ops.supervisor import StopRequestedError
+from pipeline.adapters.signals import stop_event
 
 
 def run(run_dir: RunDir) -> int:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import structlog
 
 from pipeline.adapters import logs
 from pipeline.adapters.broker import make_broker
+from pipeline.adapters.signals import stop_event
 from pipeline.adapters.wiring import Services, connect
 from pipeline.config import Cache, ConfigError
 from pipeline.settings import SettingsError, read_settings
@@ -43,9 +43,7 @@ def main(queues: Sequence[str]) -> None:
         sys.exit(str(error))
     if sys.platform == "linux" and landlock() < 1:
         log.warning("children_not_fenced", error="this kernel has no Landlock: decoders can read what this user can")
-    over = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
+    over = stop_event()
     if tools.cache:
         threading.Thread(target=_tidy, args=[tools.cache, over], name="tidy-cache", daemon=True).start()
     crews = [_crew(services, tools, queue) for queue in queues]

@@ -1,9 +1,9 @@
 """The sweeper's composition root: `python -m workers.sweeping` sweeps until SIGTERM."""
 
-import signal
 import sys
 
 from pipeline.adapters import logs
+from pipeline.adapters.signals import stop_event
 from pipeline.adapters.wiring import connect
 from pipeline.config import ConfigError
 from pipeline.settings import SettingsError, read_settings
@@ -18,10 +18,7 @@ def main() -> None:
         services = connect(settings)
     except (SettingsError, ConfigError) as error:
         sys.exit(str(error))
-    sweeper = Sweeper(services.ledger.records, services.queue)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sweeper.stopping.set())
-    sweeper.run()
+    Sweeper(services.ledger.records, services.queue, stop_event()).run()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """`python -m tests.chaos.crew`: fresh workers of all queues and a sweeper, in one process, as nobody watches them."""
 
 import os
-import signal
 
 import dramatiq
 
 from pipeline.adapters import logs
 from pipeline.adapters.broker import make_broker
+from pipeline.adapters.signals import stop_event
 from pipeline.adapters.wiring import connect
 from pipeline.settings import read_settings
 from tests.builders import ffmpeg
@@ -29,8 +29,7 @@ def main() -> None:
     tools = Tools(ledger, *stores, queue, services.pipeline, scratch, ffmpeg(), Shift(), services.webhooks)
     broker = make_broker(services.settings.redis_url, services.pipeline.threads)
     bind(broker, tools)
-    sweeper = Sweeper(ledger.records, queue)
-    signal.signal(signal.SIGTERM, lambda *_: sweeper.stopping.set())
+    sweeper = Sweeper(ledger.records, queue, stop_event())
     worker = dramatiq.Worker(broker, worker_timeout=100, worker_threads=THREADS)
     worker.start()
     sweeper.run()

@@ -1,5 +1,6 @@
 """SIGTERM while a worker waits for somebody who does not answer: its task is given back, and its attempt with it."""
 
+import ctypes
 import signal
 import subprocess
 import sys
@@ -49,9 +50,13 @@ def row(env: dict[str, str], media_id: str, key: str) -> Task | None:
     return next((task for task in map(task_of, opened(env).tasks(media_id)) if task.key == key), None)
 
 
-def running(env: dict[str, str], media_id: str, key: str) -> bool:
+def has(env: dict[str, str], media_id: str, key: str, status: TaskStatus) -> bool:
     task = row(env, media_id, key)
-    return task is not None and task.status is TaskStatus.RUNNING
+    return task is not None and task.status is status
+
+
+def running(env: dict[str, str], media_id: str, key: str) -> bool:
+    return has(env, media_id, key, TaskStatus.RUNNING)
 
 
 def given_back(env: dict[str, str], media_id: str, key: str) -> bool:
@@ -67,6 +72,18 @@ def test_a_chunk_is_given_back_with_its_encoder_gone(env: dict[str, str], server
         process.send_signal(signal.SIGTERM)
         process.wait(GRACE)
     assert given_back(env, media_id, "transcode#0000")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are told apart by /proc")
+def test_whichever_thread_gets_the_signal(env: dict[str, str], server: Ingest, tmp_path: Path) -> None:
+    """As the system may choose: a thread that starts an encoder takes it from a main thread that is slow to wake."""
+    photo = builders.photo(tmp_path / "a.jpg").read_bytes()
+    media_id = upload(server, "deploy-thread", photo, "a.jpg").json()["mediaId"]
+    with worker(env, tmp_path, "images") as process:
+        wait_for(lambda: has(env, media_id, "thumbnail", TaskStatus.DONE), 60)
+        others = {int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()} - {process.pid}
+        assert ctypes.CDLL(None).tgkill(process.pid, max(others), signal.SIGTERM) == 0
+        assert process.wait(GRACE) == 0
 
 
 def test_a_deploy_does_not_wait_for_an_s3_that_hangs(
