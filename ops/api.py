@@ -20,8 +20,10 @@ class RefusedError(Exception):
     """The server did not take the file, or cannot be reached; the text names the file and says why."""
 
 
-def upload(url: str, path: Path, project: str, sent: Callable[[int], None]) -> dict[str, Any]:
+def upload(url: str, path: Path, project: str, sent: Callable[[int], None], key: str = "") -> dict[str, Any]:
     """Upload a file to a project and return the answer; `sent` is told how many bytes went out in all.
+
+    `key` is an API key or upload token, where one is asked for.
 
     Raises:
         RefusedError: it was not taken.
@@ -43,22 +45,23 @@ def upload(url: str, path: Path, project: str, sent: Callable[[int], None]) -> d
                 sent(count)
         yield tail
 
-    target = urlsplit(url)
-    connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=TIMEOUT)
+    connection, base = _connection(url)
     try:
         headers = {
             "Content-Type": f"multipart/form-data; boundary={boundary}",
             "Content-Length": str(len(head) + path.stat().st_size + len(tail)),
+            **({"Authorization": f"Bearer {key}"} if key else {}),
         }
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # what it does not take it answers early
-            connection.request("POST", f"/api/upload?projectId={quote(project, safe='')}", body(), headers)
+            where = f"{base.rstrip('/')}/api/upload?projectId={quote(project, safe='')}"
+            connection.request("POST", where, body(), headers)
         response = connection.getresponse()
         answer: dict[str, Any] = json.loads(response.read())
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise RefusedError(f"{path.name}: {error}") from error
     finally:
         connection.close()
-    if response.status != http.HTTPStatus.CREATED:
+    if response.status not in {http.HTTPStatus.CREATED, http.HTTPStatus.ACCEPTED}:
         raise RefusedError(f"{path.name}: {answer.get('error')} ({answer.get('code')})")
     return answer
 
@@ -69,11 +72,9 @@ def download(url: str, path: Path) -> None:
     Raises:
         RefusedError: it is not served.
     """
-    target = urlsplit(url)
-    kind = http.client.HTTPSConnection if target.scheme == "https" else http.client.HTTPConnection
-    connection = kind(target.hostname or "", target.port, timeout=TIMEOUT)
+    connection, where = _connection(url)
     try:
-        connection.request("GET", target.path)
+        connection.request("GET", where)
         response = connection.getresponse()
         if response.status != http.HTTPStatus.OK:
             raise RefusedError(f"{url}: {response.status} {response.reason}")
@@ -84,6 +85,13 @@ def download(url: str, path: Path) -> None:
         raise RefusedError(f"{url}: {error}") from error
     finally:
         connection.close()
+
+
+def _connection(url: str) -> tuple[http.client.HTTPConnection, str]:
+    """Return a connection to the URL's host, not opened yet, and the URL's path."""
+    target = urlsplit(url)
+    kind = http.client.HTTPSConnection if target.scheme == "https" else http.client.HTTPConnection
+    return kind(target.hostname or "", target.port, timeout=TIMEOUT), target.path
 
 
 def _quoted(name: str) -> str:

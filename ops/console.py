@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("files", nargs="+", type=_file, metavar="FILE")
 
-    command = add("upload", "upload files by HTTP", _upload)
+    command = add("upload", "upload files by HTTP (DARKROOM_KEY, where one is asked for)", _upload)
     command.add_argument("files", nargs="+", type=_file, metavar="FILE")
     command.add_argument("--project", required=True)
     command.add_argument("--url", help="of the server (default: the stack in RUN_DIR)")

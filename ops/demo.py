@@ -80,7 +80,7 @@ def send(
                 raise StopRequestedError
             shown.show(path.name, bars.UPLOADING, count / size)
 
-        yield api.upload(url, path, project, sent)["mediaId"], path.name
+        yield api.upload(url, path, project, sent, os.environ.get("DARKROOM_KEY", ""))["mediaId"], path.name
 
 
 @contextmanager

@@ -5,8 +5,8 @@ import json
 from datetime import UTC, datetime
 
 from rich.console import Console
-from rich.table import Table
 
+from ops import listings
 from pipeline import apikeys
 from pipeline.apikeys import EVERY, RIGHTS, ApiKey
 from pipeline.ports import Records
@@ -42,15 +42,13 @@ def create(records: Records, given: argparse.Namespace) -> None:
 
 def show(records: Records, *, as_json: bool) -> None:
     """Print every key without its secret."""
-    table = Table(*_HEADINGS, box=None, padding=(0, 2, 0, 0))
-    found = apikeys.listed(records)
-    for key in found:
-        row = _row(key)
-        if as_json:
+    found = map(_row, apikeys.listed(records))
+    if as_json:
+        for row in found:
             print(json.dumps(row))
-        table.add_row(*(str(cell or "") for cell in row.values()))
-    if not as_json:
-        Console().print(table if found else "There are no keys.")
+        return
+    rows = ([str(cell or "") for cell in row.values()] for row in found)
+    listings.show(Console(), _HEADINGS, rows, "There are no keys.")
 
 
 def revoke(records: Records, key_id: str) -> None:

@@ -1,15 +1,12 @@
 """`darkroom dead`, `redrive` and `replay`: work that ended without success, shown and sent again."""
 
 import json
-import sys
 from datetime import UTC, datetime
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from ops.outputs import WIDEST
-from ops.status import UnknownMediaError, printable
+from ops import listings
+from ops.status import UnknownMediaError
 from pipeline import deadletters, recovery
 from pipeline.adapters.wiring import Services
 from pipeline.deadletters import Wanted
@@ -32,15 +29,10 @@ def show(services: Services, wanted: Wanted, *, as_json: bool) -> None:
         for letter in letters:
             print(json.dumps(_facts(letter)))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("media", "task", "reason", "attempts", "died", "last error"):
-        table.add_column(heading, no_wrap=heading != "last error", overflow="fold")
-    for letter in letters:
-        facts = _facts(letter)
-        shown = (facts[name] for name in ("mediaId", "task", "reason", "attempts", "deadAt", "lastError"))
-        table.add_row(*(Text(printable(str(fact or ""))) for fact in shown))
-    console = Console() if sys.stdout.isatty() else Console(width=WIDEST)
-    console.print(table if table.row_count else "There are no dead letters.")
+    names = ("mediaId", "task", "reason", "attempts", "deadAt", "lastError")
+    rows = ([str(facts[name] or "") for name in names] for facts in map(_facts, letters))
+    headings = ("media", "task", "reason", "attempts", "died", "last error")
+    listings.show(Console(), headings, rows, "There are no dead letters.")
 
 
 def redrive(services: Services, wanted: Wanted) -> None:

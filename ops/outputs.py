@@ -1,12 +1,9 @@
 """Every output of a media in a table."""
 
 from rich.console import Console
-from rich.table import Table
 
+from ops import listings
 from pipeline.media import Media, Output
-
-WIDEST = 400
-"""Columns that a table may take: a terminal wraps a long URL so that it can still be copied, a table would cut it."""
 
 _RANK = {"image/": 0, "video/": 1}
 
@@ -14,19 +11,13 @@ _RANK = {"image/": 0, "video/": 1}
 def print_table(console: Console, media: Media) -> None:
     """Print a media's outputs with type, dimensions, size and URL, or why there are none."""
     console.print(f"{media.original_name}: {media.status}", style="bold", markup=False, highlight=False)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="")
-    for heading in ("output", "type", "dimensions", "size", "url"):
-        table.add_column(heading, no_wrap=True, justify="right" if heading == "size" else "left")
+    rows = []
     if "original" in media.urls:
-        table.add_row("original", media.mime_type, shape_of(media), size(media.size), media.urls["original"])
+        rows.append(("original", media.mime_type, shape_of(media), size(media.size), media.urls["original"]))
     for name, output in ordered(media):
         shape = dimensions(output.width, output.height, output.duration)
-        table.add_row(name, output.mime_type, shape, size(output.bytes), media.urls.get(name, ""))
-    wide = Console(width=WIDEST)
-    with wide.capture() as lines:
-        wide.print(table)
-    for line in lines.get().splitlines() if table.row_count else ():
-        console.out(line.rstrip(), highlight=False)
+        rows.append((name, output.mime_type, shape, size(output.bytes), media.urls.get(name, "")))
+    listings.show(console, ("output", "type", "dimensions", "size", "url"), rows)
     if media.error:
         console.print(f"{media.reason}: {media.error}", style="red", markup=False)
     console.print()

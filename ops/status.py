@@ -3,10 +3,9 @@
 from datetime import timedelta
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from ops import reach
+from ops import listings, reach
+from ops.listings import printable
 from ops.outputs import print_table
 from pipeline import deadletters
 from pipeline.adapters.wiring import Services
@@ -41,14 +40,12 @@ def show_media(services: Services, media_id: str) -> None:
     reports = services.queue.progress(media_id)
     if media.status not in SETTLED:
         console.print(told(overall(media, reports)), highlight=False)
-    table = _table("task", "status", "attempts", "done", "last error")
-    for row in services.ledger.records.tasks(media_id):
-        task = task_of(row)
+    rows = []
+    for task in map(task_of, services.ledger.records.tasks(media_id)):
         running = task.status is TaskStatus.RUNNING and task.key in reports
         done = f"{reports[task.key].fraction:.0%}" if running else ""
-        wrong = printable(task.last_error or task.reason or "")
-        table.add_row(task.key, task.status, str(task.attempts), done, Text(wrong))
-    console.print(table)
+        rows.append((task.key, task.status, str(task.attempts), done, task.last_error or task.reason or ""))
+    listings.show(console, ("task", "status", "attempts", "done", "last error"), rows, "No task is left.")
 
 
 def told(progress: Progress) -> str:
@@ -77,13 +74,14 @@ def show_owed(services: Services) -> None:
     kinds: dict[tuple[str, str, str], list[Task]] = {}
     for task in map(task_of, rows):
         kinds.setdefault((task.queue, task.stage, task.status), []).append(task)
-    table = _table("queue", "stage", "status", "tasks", "waiting", "overdue", "last error")
+    shown = []
     for kind, tasks in sorted(kinds.items()):
         oldest = span(now - min(task.owed_at or now for task in tasks))
         late = span(now - min(task.wake_at or now for task in tasks))
         error = next((task.last_error for task in tasks if task.last_error), "")
-        table.add_row(*kind, str(len(tasks)), oldest, late, Text(printable(error)))
-    console.print(table if kinds else "Nothing is owed.")
+        shown.append((*kind, str(len(tasks)), oldest, late, error or ""))
+    headings = ("queue", "stage", "status", "tasks", "waiting", "overdue", "last error")
+    listings.show(console, headings, shown, "Nothing is owed.")
     if dead := sum(1 for _ in deadletters.find(services.ledger.records, Wanted())):
         console.print(f"Dead letters: {dead}. `darkroom dead` lists them.", style="red", highlight=False)
 
@@ -92,12 +90,3 @@ def span(ms: int) -> str:
     """Say for how long, `1:02:03`; nothing for less than a second."""
     seconds = max(0, ms // 1000)
     return str(timedelta(seconds=seconds)) if seconds else ""
-
-
-def printable(text: str) -> str:
-    """Blank out what moves the cursor: an error may quote a stranger's file."""
-    return "".join(char if char.isprintable() else " " for char in text)
-
-
-def _table(*headings: str) -> Table:
-    return Table(*headings, box=None, padding=(0, 2, 0, 0))
