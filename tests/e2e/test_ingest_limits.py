@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from ops import servers
-from tests.frontdoor import Bucket, answer, begun, post, records, rest, settles, upload
+from tests.frontdoor import Bucket, answer, asking, begun, post, records, rest, settles, upload
 from tests.multipart import CONTENT_TYPE, PNG, field, file, form
-from tests.serving import ROOT, Ingest, ingest
+from tests.serving import ROOT, Ingest, ingest, wait_for
 from tests.web import web
 
 LIMIT = 12_000_000
@@ -118,6 +118,52 @@ def test_a_head_that_does_not_end_is_cut_off(strict: Ingest) -> None:
     with socket.create_connection(("127.0.0.1", strict.port), 10) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 400_000)
         assert connection.recv(100).startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize(("fields", "status"), [(90, 200), (101, 431), (5000, 431)])
+def test_headers_are_counted(strict: Ingest, fields: int, status: int) -> None:
+    head = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + "".join(f"X-{n}: a\r\n" for n in range(fields)) + "\r\n"
+    with socket.create_connection(("127.0.0.1", strict.port), 10) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_a_long_head_that_comes_at_once_is_refused_too(strict: Ingest) -> None:
+    with socket.create_connection(("127.0.0.1", strict.port), 10) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 70_000 + b"\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 431 ")
+
+
+IN_CHUNKS = {"Transfer-Encoding": "chunked"}
+LAST = b"0\r\n"
+
+
+@pytest.mark.parametrize(
+    ("project", "lines"),
+    [
+        ("extension", b"5;" + b"x" * 2**21 + b"\r\nbytes\r\n" + LAST + b"\r\n"),
+        ("extensions", (b"1;" + b"x" * 50 + b"\r\n.\r\n") * 20_000),
+        ("trailer", LAST + b"X-Long: " + b"x" * 400_000),
+        ("trailers", LAST + b"a:b\r\n" * 19_999 + b"\r\n"),
+    ],
+)
+def test_what_stands_beside_chunks_is_bounded(strict: Ingest, bucket: Bucket, project: str, lines: bytes) -> None:
+    photo = b"%x\r\n%b\r\n" % (len(PNG), PNG)
+    with asking(strict, f"PUT /api/upload/{project}/a.png", IN_CHUNKS, photo + lines) as connection:
+        assert connection.recv(100).startswith(b"HTTP/1.1 431 ")
+    wait_for(lambda: all(each["status"] == "failed" for each in records(strict, project)))
+    assert bucket.keys(f"projects/{project}/") == []
+
+
+def test_small_chunks_with_a_trailer_get_through(strict: Ingest) -> None:
+    """Their lines are five times as long as the body, and far more than the bound together."""
+    content = PNG + bytes(30_000)
+    chunks = b"".join(b"1\r\n%b\r\n" % content[n : n + 1] for n in range(len(content)))
+    trailer = b"Content-Type: text/plain\r\n\r\n"
+    with asking(strict, "PUT /api/upload/bytewise/a.png", IN_CHUNKS, chunks + LAST + trailer) as connection:
+        said = answer(connection)
+    assert said.startswith(b"HTTP/1.1 201 ")
+    assert [each["size"] for each in records(strict, "bytewise")] == [len(content)]
 
 
 @pytest.mark.parametrize(
